@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between the kernels this driver builds in: 6.12 and later.
+ */
+#ifndef _CMA_REGIONS_COMPAT_H
+#define _CMA_REGIONS_COMPAT_H
+
+#include <linux/dma-buf.h>
+#include <linux/huge_mm.h>
+#include <linux/workqueue.h>
+
+/* 6.17 did away with pfn_t, and renamed the unbound workqueue. */
+#if __has_include(<linux/pfn_t.h>)
+#include <linux/pfn_t.h>
+
+static inline vm_fault_t compat_insert_pfn_pmd(struct vm_fault *vmf,
+					       unsigned long pfn, bool write)
+{
+	return vmf_insert_pfn_pmd(vmf, pfn_to_pfn_t(pfn), write);
+}
+
+#define system_dfl_wq	system_unbound_wq
+#else
+#define compat_insert_pfn_pmd	vmf_insert_pfn_pmd
+#endif
+
+/* Android's kernels have this in 6.12, others later: the Makefile looks. */
+static inline unsigned long
+compat_map_attrs(const struct dma_buf_attachment *attachment)
+{
+#ifdef HAVE_DMA_MAP_ATTRS
+	return attachment->dma_map_attrs;
+#else
+	return 0;
+#endif
+}
+
+#endif /* _CMA_REGIONS_COMPAT_H */
