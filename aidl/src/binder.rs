@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The facade over the binder library: everything the service and its clients
+//! need from binder, in terms that do not change with the library below.
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use rsbinder::hub::{self, ServiceManager};
+use rsbinder::{BinderFeatures, ProcessState};
+pub use rsbinder::{Interface, ParcelFileDescriptor, Result as DumpResult, Status, Strong};
+
+use crate::allocator::{AllocationError, BnAllocator, IAllocator};
+
+/// What an AIDL method returns.
+pub type Result<T> = std::result::Result<T, Status>;
+
+/// The name clients look the allocator up by.
+pub const INSTANCE: &str = "android.hardware.graphics.allocator.IAllocator/default";
+
+/// The binder device that carries vendor and framework calls.
+pub const DEVICE: &str = "/dev/binder";
+
+/// As many threads as the allocators of other vendors use: calls are short,
+/// and more would only queue on the kernel's locks.
+const THREADS: u32 = 4;
+
+/// The nice value that a call is raised to while it is served; buffers are
+/// waited for by the thread that draws the frame.
+const MIN_NICE: i32 = -20;
+
+/// Who is making the current call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The caller's user id.
+    pub uid: u32,
+    /// The caller's SELinux context, where the kernel has SELinux.
+    pub context: Option<String>,
+}
+
+impl Caller {
+    /// The caller of the transaction this thread is serving; outside of one,
+    /// this process itself.
+    pub fn current() -> Caller {
+        Caller {
+            uid: rsbinder::get_calling_uid(),
+            context: rsbinder::get_calling_sid().map(|sid| sid.to_string_lossy().into_owned()),
+        }
+    }
+}
+
+/// An error as a client of IAllocator sees it.
+pub fn service_error(code: AllocationError, message: &str) -> Status {
+    Status::new_service_specific_error(code.get(), Some(message.to_owned()))
+}
+
+/// Serves `allocator` under [`INSTANCE`] on this thread and a small pool.
+///
+/// # Errors
+/// If the binder device cannot be opened, or the service manager refuses the
+/// registration. Otherwise only when the driver ends the thread.
+pub fn serve(
+    allocator: impl IAllocator + 'static,
+) -> std::result::Result<Infallible, Box<dyn Error>> {
+    ProcessState::init(DEVICE, THREADS)?;
+    let mut features = BinderFeatures::default();
+    features.set_requesting_sid = true;
+    features.inherit_rt = true;
+    features.min_sched_policy = Some(0); // SCHED_NORMAL
+    features.min_priority = Some(MIN_NICE);
+    let binder = BnAllocator::new_binder_with_features(allocator, features).as_binder();
+
+    ProcessState::start_thread_pool();
+    match &*hub::default()? {
+        // Isolated processes (a browser's renderer, say) draw too.
+        ServiceManager::Android16(manager) => {
+            use hub::android_16::IServiceManager;
+            manager.addService(INSTANCE, &binder, true, hub::DUMP_FLAG_PRIORITY_DEFAULT)?;
+        }
+    }
+    ProcessState::join_thread_pool()?;
+    Err("the binder driver ended the service's main thread".into())
+}
+
+/// The running allocator, waiting for it to register if need be.
+///
+/// # Errors
+/// If the binder device cannot be opened or the service cannot be reached.
+pub fn connect() -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
+    ProcessState::init(DEVICE, 1)?;
+    // The hub tells of new services by calling back.
+    ProcessState::start_thread_pool();
+    Ok(hub::wait_for_interface(INSTANCE)?)
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Everything that can go wrong, and the one table from there to the codes of
+//! `AllocationError`.
+
+use std::path::PathBuf;
+
+use dmaheap_aidl::allocator::AllocationError;
+use dmaheap_buffer::{Bytes, Usage};
+use nix::errno::Errno;
+
+use crate::policy::Findings;
+
+/// What this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why there is no buffer, or no service.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The descriptor is impossible, or asks for something unknown.
+    #[error(transparent)]
+    Descriptor(#[from] dmaheap_buffer::Error),
+    /// An option that must not be ignored.
+    #[error("additional option {0:?} is not known here")]
+    UnknownOption(String),
+    /// A negative reserved region.
+    #[error("a reserved region of {0} bytes cannot exist")]
+    BadReserved(i64),
+    /// A call that only clients of mapper 4 make.
+    #[error(
+        "allocate is for clients of mapper 4, and this allocator's mapper is version 5; use allocate2"
+    )]
+    OldInterface,
+    /// No buffers, or less than none.
+    #[error("{0} buffers cannot be allocated")]
+    BadCount(i32),
+    /// More buffers than one reply may carry.
+    #[error("{count} buffers are more than the {limit} that one call can return")]
+    TooMany {
+        /// As it was asked for.
+        count: i32,
+        /// The most that is possible.
+        limit: usize,
+    },
+    /// Beyond a limit of the policy file.
+    #[error("{what} of {size} is larger than the {limit} that the policy file allows")]
+    TooLarge {
+        /// Buffer or reserved region.
+        what: &'static str,
+        /// As it was asked for.
+        size: Bytes,
+        /// As the policy says.
+        limit: Bytes,
+    },
+    /// Protected memory has no CPU mapping.
+    #[error("protected memory cannot be read or written by the CPU")]
+    ProtectedForCpu,
+    /// No rule covers this use.
+    #[error(
+        "no rule of the policy file covers usage {0}; `allocator explain` tells why each was passed over"
+    )]
+    NoRule(Usage),
+    /// The client left the format to the board, and the board has none.
+    #[error("the policy file resolves IMPLEMENTATION_DEFINED for no usage like {0}")]
+    NoFormat(Usage),
+    /// The heap has no device here.
+    #[error("heap {heap} is missing: {tried}")]
+    HeapMissing {
+        /// Its logical name.
+        heap: String,
+        /// What opening each node said.
+        tried: String,
+    },
+    /// The heap has a device, but gave no memory.
+    #[error("heap {heap} ({node}) could not give {size}: {cause}")]
+    HeapExhausted {
+        /// Its logical name.
+        heap: String,
+        /// Its device node.
+        node: String,
+        /// What was asked of it.
+        size: Bytes,
+        /// What the kernel said.
+        cause: Errno,
+    },
+    /// Something other than a heap refused.
+    #[error("{what} failed: {cause}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        cause: Errno,
+    },
+    /// The policy file could not be read.
+    #[error("cannot read the policy file {path}: {cause}")]
+    PolicyFile {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        cause: std::io::Error,
+    },
+    /// The policy file is not valid.
+    #[error("the policy file cannot be used\n{0}")]
+    Policy(Findings),
+}
+
+impl Error {
+    /// The code that a client sees.
+    ///
+    /// | code | when | clients do |
+    /// |---|---|---|
+    /// | BAD_DESCRIPTOR | the request contradicts itself | fix it |
+    /// | UNSUPPORTED | this board will never do it | ask for something else |
+    /// | NO_RESOURCES | it might work later | give up or wait |
+    ///
+    /// BAD_DESCRIPTOR is 0, and conformance tests want another number for
+    /// unknown usage bits and options: those are UNSUPPORTED. So is a buffer
+    /// beyond a limit of the board. A missing heap is a fault that may be
+    /// repaired while the service runs, hence NO_RESOURCES.
+    pub fn code(&self) -> AllocationError {
+        use dmaheap_buffer::Error as Buffer;
+        match self {
+            Error::Descriptor(
+                Buffer::BadExtent { .. } | Buffer::BadBlob { .. } | Buffer::Overflow,
+            )
+            | Error::BadReserved(_)
+            | Error::BadCount(_) => AllocationError::BAD_DESCRIPTOR,
+            Error::Descriptor(_)
+            | Error::UnknownOption(_)
+            | Error::OldInterface
+            | Error::TooLarge { .. }
+            | Error::ProtectedForCpu
+            | Error::NoRule(_)
+            | Error::NoFormat(_) => AllocationError::UNSUPPORTED,
+            Error::TooMany { .. }
+            | Error::HeapMissing { .. }
+            | Error::HeapExhausted { .. }
+            | Error::System { .. }
+            | Error::PolicyFile { .. }
+            | Error::Policy(_) => AllocationError::NO_RESOURCES,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The graphics allocator: from what a buffer is for to the heap it comes
+//! from.
+//!
+//! A request takes two steps. [`Policy::plan`] is pure: it finds the layout
+//! and the rule, or says why there is none. [`Allocator::allocate`] takes the
+//! memory: all buffers of a request, or none. `isSupported` is the first step
+//! alone, so the two can never disagree.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`policy`] | the policy file: parsed and validated as a whole, then asked |
+//! | [`request`] | the border: a descriptor from outside becomes a request |
+//! | [`heap`] | one kind of memory behind a device node |
+//! | [`allocation`] | requests become buffers |
+//! | [`service`] | binder on one side, the allocator on the other |
+//! | [`error`] | everything that can go wrong, and its code on the wire |
+
+pub mod allocation;
+pub mod error;
+pub mod heap;
+pub mod logging;
+pub mod policy;
+pub mod request;
+pub mod service;
+mod sys;
+
+pub use allocation::Allocator;
+pub use error::Error;
+pub use policy::Policy;
+pub use request::Request;

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From the file as written to the policy it stands for: every name of a
+//! heap, usage or format is looked up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dmaheap_buffer::{Bytes, Constraints, Format, Pixels, Usage};
+
+use super::file::{self, File};
+use super::source::{self, Source};
+use super::{Alignment, Fallback, Findings, Limits, Policy, Resolution, Rule, When};
+use crate::heap::{Heap, Spec};
+
+/// Builds the policy. `None` if a name could not be resolved; other errors
+/// are only in the findings.
+pub(super) fn build(file: &File, source: Source<'_>, findings: &mut Findings) -> Option<Policy> {
+    let mut builder = Builder { source, findings, vendor: BTreeMap::new(), heaps: BTreeMap::new() };
+    builder.vendor_usage(file);
+    builder.heaps(file);
+    let rules: Vec<_> =
+        file.rules.iter().enumerate().map(|(i, rule)| builder.rule(i, rule)).collect();
+    let resolutions: Vec<_> = file
+        .implementation_defined
+        .iter()
+        .enumerate()
+        .map(|(i, resolution)| builder.resolution(i, resolution))
+        .collect();
+    let limits = builder.limits(&file.limits);
+    let metadata_heap =
+        builder.heap(&file.metadata_heap, builder.source.line("", 0, "metadata_heap"));
+    Some(Policy {
+        rules: rules.into_iter().collect::<Option<_>>()?,
+        resolutions: resolutions.into_iter().collect::<Option<_>>()?,
+        metadata_heap: metadata_heap?,
+        vendor_usage: builder.vendor.values().fold(Usage::NONE, |all, usage| all | *usage),
+        heaps: builder.heaps.into_values().collect(),
+        alignment: alignments(&file.alignment),
+        limits: limits?,
+    })
+}
+
+struct Builder<'a> {
+    source: Source<'a>,
+    findings: &'a mut Findings,
+    vendor: BTreeMap<&'a str, Usage>,
+    heaps: BTreeMap<&'a str, Arc<Heap>>,
+}
+
+impl<'a> Builder<'a> {
+    fn vendor_usage(&mut self, file: &'a File) {
+        for (name, bit) in &file.vendor_usage {
+            match Usage::vendor(*bit) {
+                Ok(usage) => {
+                    self.vendor.insert(name, usage);
+                }
+                Err(_) => self.findings.error(
+                    self.source.line("[vendor_usage]", 0, name),
+                    format!("usage bit {bit} is not the vendor's to define"),
+                    "vendor bits are 28 to 31 and 48 to 63",
+                ),
+            }
+        }
+    }
+
+    fn heaps(&mut self, file: &'a File) {
+        for (name, heap) in &file.heaps {
+            let spec = Spec {
+                name: name.clone(),
+                nodes: heap.nodes.clone(),
+                contiguous: heap.contiguous,
+                cached: heap.cached,
+                protected: heap.protected,
+            };
+            self.heaps.insert(name, Arc::new(Heap::new(spec)));
+        }
+    }
+
+    fn heap(&mut self, name: &str, line: usize) -> Option<Arc<Heap>> {
+        let heap = self.heaps.get(name).cloned();
+        if heap.is_none() {
+            let known: Vec<&str> = self.heaps.keys().copied().collect();
+            self.findings.error(
+                line,
+                format!("there is no heap {name:?}"),
+                format!("the heaps of this file are {}", known.join(", ")),
+            );
+        }
+        heap
+    }
+
+    fn rule(&mut self, i: usize, rule: &file::Rule) -> Option<Rule> {
+        let at = |builder: &Self, key: &str| builder.source.line(source::RULES, i, key);
+        let when = self.when([&rule.any, &rule.all, &rule.none], |builder, key| at(builder, key));
+        let formats: Vec<_> =
+            rule.formats.iter().map(|name| self.format(name, at(self, "formats"))).collect();
+        let heap = self.heap(&rule.heap, at(self, "heap"));
+        let missing = self.fallback(rule.missing.as_ref(), at(self, "missing"));
+        let exhausted = self.fallback(rule.exhausted.as_ref(), at(self, "exhausted"));
+        let smallest = match &rule.min_size {
+            Some(text) => self.size(text, at(self, "min_size")),
+            None => Some(Bytes(0)),
+        };
+        let largest = match &rule.max_size {
+            Some(text) => self.size(text, at(self, "max_size")),
+            None => Some(Bytes(u64::MAX)),
+        };
+        Some(Rule {
+            name: rule.name.clone(),
+            when: when?,
+            formats: formats.into_iter().collect::<Option<_>>()?,
+            size: smallest?..=largest?,
+            heap: heap?,
+            contiguous: rule.contiguous,
+            missing: missing?,
+            exhausted: exhausted?,
+        })
+    }
+
+    fn resolution(&mut self, i: usize, resolution: &file::Resolution) -> Option<Resolution> {
+        let at = |builder: &Self, key: &str| builder.source.line(source::RESOLUTIONS, i, key);
+        let names: [&[String]; 3] = [&resolution.any, &resolution.all, &resolution.none];
+        let when = self.when(names, |builder, key| at(builder, key));
+        let format = self.format(&resolution.format, at(self, "format"));
+        Some(Resolution { when: when?, format: format? })
+    }
+
+    fn limits(&mut self, limits: &file::Limits) -> Option<Limits> {
+        let at = |builder: &Self, key| builder.source.line("[limits]", 0, key);
+        let buffer = self.size(&limits.buffer, at(self, "buffer"));
+        let reserved = self.size(&limits.reserved, at(self, "reserved"));
+        Some(Limits { buffer: buffer?, reserved: reserved? })
+    }
+
+    fn when(
+        &mut self,
+        [any, all, none]: [&[String]; 3],
+        line: impl Fn(&Self, &str) -> usize,
+    ) -> Option<When> {
+        let any = self.usages(any, line(self, "any"));
+        let all = self.usages(all, line(self, "all"));
+        let none = self.usages(none, line(self, "none"));
+        Some(When { any: any?, all: all?, none: none? })
+    }
+
+    fn usages(&mut self, names: &[String], line: usize) -> Option<Vec<Usage>> {
+        let usages: Vec<_> = names.iter().map(|name| self.usage(name, line)).collect();
+        usages.into_iter().collect()
+    }
+
+    fn usage(&mut self, name: &str, line: usize) -> Option<Usage> {
+        let usage = self.vendor.get(name).copied().or_else(|| Usage::from_name(name).ok());
+        if usage.is_none() {
+            let mut known: Vec<&str> = Usage::names().collect();
+            known.extend(self.vendor.keys());
+            let hint = format!("usages are {}", known.join(", "));
+            self.findings.error(line, format!("there is no usage {name:?}"), hint);
+        }
+        usage
+    }
+
+    fn format(&mut self, name: &str, line: usize) -> Option<Format> {
+        let format = Format::from_name(name).ok();
+        if format.is_none() {
+            let known: Vec<&str> = Format::all().map(Format::name).collect();
+            let hint = format!("formats are {}", known.join(", "));
+            self.findings.error(line, format!("there is no format {name:?}"), hint);
+        }
+        format
+    }
+
+    /// "refuse" or "degrade to HEAP".
+    fn fallback(&mut self, text: Option<&String>, line: usize) -> Option<Fallback> {
+        let Some(text) = text.filter(|text| *text != "refuse") else {
+            return Some(Fallback::Refuse);
+        };
+        let Some(heap) = text.strip_prefix("degrade to ") else {
+            let hint = "write \"refuse\", or \"degrade to\" and the name of a heap";
+            self.findings.error(line, format!("{text:?} is no fallback"), hint);
+            return None;
+        };
+        self.heap(heap, line).map(Fallback::Degrade)
+    }
+
+    /// A number with a unit.
+    fn size(&mut self, text: &str, line: usize) -> Option<Bytes> {
+        let size = parse_size(text);
+        if size.is_none() {
+            let hint = "write a number and a unit, as in \"512 B\", \"64 KiB\" or \"128 MiB\"";
+            self.findings.error(line, format!("{text:?} is no size"), hint);
+        }
+        size
+    }
+}
+
+fn parse_size(text: &str) -> Option<Bytes> {
+    let (number, unit) = text.split_once(' ')?;
+    let factor = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => return None,
+    };
+    Bytes(number.parse().ok()?).checked_mul(factor)
+}
+
+/// Which uses make which device a consumer of a buffer.
+fn alignments(file: &file::Consumers) -> Vec<Alignment> {
+    const CPU: Usage = Usage::CPU_READ_OFTEN.union(Usage::CPU_WRITE_OFTEN);
+    const GPU: Usage = Usage::GPU_TEXTURE
+        .union(Usage::GPU_RENDER_TARGET)
+        .union(Usage::GPU_DATA_BUFFER)
+        .union(Usage::RENDERSCRIPT);
+    const DISPLAY: Usage = Usage::COMPOSER_OVERLAY
+        .union(Usage::COMPOSER_CLIENT_TARGET)
+        .union(Usage::COMPOSER_CURSOR)
+        .union(Usage::FRONT_BUFFER);
+    const CAMERA: Usage = Usage::CAMERA_OUTPUT.union(Usage::CAMERA_INPUT);
+    const ENCODER: Usage = Usage::VIDEO_ENCODER.union(Usage::HW_IMAGE_ENCODER);
+    [
+        (CPU, &file.cpu),
+        (GPU, &file.gpu),
+        (DISPLAY, &file.display),
+        (CAMERA, &file.camera),
+        (ENCODER, &file.encoder),
+        (Usage::VIDEO_DECODER, &file.decoder),
+    ]
+    .into_iter()
+    .map(|(consumers, alignment)| Alignment {
+        consumers,
+        constraints: Constraints {
+            stride: Bytes(alignment.stride.into()),
+            height: Pixels(alignment.height),
+            plane: Bytes(alignment.plane.into()),
+            size: Bytes(alignment.size.into()),
+        },
+    })
+    .collect()
+}

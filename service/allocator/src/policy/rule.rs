@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Rules, and why one does not match.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use dmaheap_buffer::{Bytes, Format, Layout, Usage};
+
+use crate::heap::Heap;
+
+/// A condition on the usage.
+#[derive(Debug, Clone, Default)]
+pub struct When {
+    /// At least one of these, unless there are none.
+    pub any: Vec<Usage>,
+    /// All of these.
+    pub all: Vec<Usage>,
+    /// Not one of these.
+    pub none: Vec<Usage>,
+}
+
+/// Which requests a heap serves.
+#[derive(Debug)]
+pub struct Rule {
+    /// For messages, the dump and the metadata.
+    pub name: String,
+    /// The use it is for.
+    pub when: When,
+    /// The formats it is for; all if empty.
+    pub formats: Vec<Format>,
+    /// The buffer sizes it is for.
+    pub size: RangeInclusive<Bytes>,
+    /// Where the memory comes from.
+    pub heap: Arc<Heap>,
+    /// Whether a buffer of several physical segments would be useless.
+    pub contiguous: bool,
+    /// What happens if the heap has no device.
+    pub missing: Fallback,
+    /// What happens if the heap has no memory left.
+    pub exhausted: Fallback,
+}
+
+/// What happens when a rule's heap cannot serve.
+#[derive(Debug, Clone)]
+pub enum Fallback {
+    /// The request fails.
+    Refuse,
+    /// The memory comes from another heap, and everyone is told.
+    Degrade(Arc<Heap>),
+}
+
+/// Why a rule was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mismatch<'r> {
+    /// The usage is protected and the heap is not, or the other way round.
+    Protection,
+    /// The usage lacks this.
+    Lacks(Usage),
+    /// The usage has none of these.
+    LacksAll(&'r [Usage]),
+    /// The usage has this, which the rule excludes.
+    Excluded(Usage),
+    /// The rule is for these formats.
+    Format(&'r [Format]),
+    /// The rule is for buffers of these sizes.
+    Size(&'r RangeInclusive<Bytes>),
+}
+
+impl When {
+    /// Why this usage does not meet the condition, if it does not.
+    pub fn mismatch(&self, usage: Usage) -> Option<Mismatch<'_>> {
+        let lacked = self.all.iter().find(|wanted| !usage.contains(**wanted));
+        let excluded = self.none.iter().find(|unwanted| usage.contains(**unwanted));
+        match (lacked, excluded) {
+            (Some(lacked), _) => Some(Mismatch::Lacks(*lacked)),
+            (_, Some(excluded)) => Some(Mismatch::Excluded(*excluded)),
+            _ if self.any.is_empty() => None,
+            _ if self.any.iter().any(|wanted| usage.contains(*wanted)) => None,
+            _ => Some(Mismatch::LacksAll(&self.any)),
+        }
+    }
+}
+
+impl Rule {
+    /// Why a buffer does not fall under this rule, if it does not.
+    pub fn mismatch(&self, usage: Usage, layout: &Layout) -> Option<Mismatch<'_>> {
+        if self.heap.spec().protected != usage.contains(Usage::PROTECTED) {
+            return Some(Mismatch::Protection);
+        }
+        self.when.mismatch(usage).or_else(|| {
+            if !self.formats.is_empty() && !self.formats.contains(&layout.format()) {
+                Some(Mismatch::Format(&self.formats))
+            } else if !self.size.contains(&layout.size()) {
+                Some(Mismatch::Size(&self.size))
+            } else {
+                None
+            }
+        })
+    }
+}
+
+impl fmt::Display for Mismatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mismatch::Protection => f.write_str("only one of usage and heap is protected"),
+            Mismatch::Lacks(usage) => write!(f, "the usage lacks {usage}"),
+            Mismatch::LacksAll(usages) => write!(f, "the usage has none of {}", list(usages)),
+            Mismatch::Excluded(usage) => write!(f, "the rule excludes {usage}"),
+            Mismatch::Format(formats) => write!(f, "the rule is for {} only", list(formats)),
+            Mismatch::Size(size) if size.end().0 == u64::MAX => {
+                write!(f, "the rule is for buffers from {}", size.start())
+            }
+            Mismatch::Size(size) => {
+                write!(f, "the rule is for buffers from {} to {}", size.start(), size.end())
+            }
+        }
+    }
+}
+
+fn list(items: &[impl fmt::Display]) -> String {
+    let names: Vec<String> = items.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}

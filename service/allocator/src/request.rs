@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The border: what a client sent becomes a request of which every single
+//! value is possible. Whether the board can serve it is the policy's question.
+
+use dmaheap_aidl::allocator::BufferDescriptorInfo;
+use dmaheap_buffer::{Bytes, Extent, Usage};
+
+use crate::error::{Error, Result};
+
+/// What a client wants, judged value by value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What the client calls the buffer; for people.
+    pub name: String,
+    /// Size in pixels, and layers.
+    pub extent: Extent,
+    /// The `PixelFormat` code, which may leave the choice to the board.
+    pub format: i32,
+    /// What it is for.
+    pub usage: Usage,
+    /// Size of the client's own region next to the metadata.
+    pub reserved: Bytes,
+}
+
+impl Request {
+    /// Judges a descriptor. `vendor` are the vendor usage bits the board knows.
+    ///
+    /// # Errors
+    /// The first value that is impossible or unknown.
+    pub fn new(info: &BufferDescriptorInfo, vendor: Usage) -> Result<Request> {
+        if let Some(option) = info.additionalOptions.first() {
+            return Err(Error::UnknownOption(option.name.chars().take(64).collect()));
+        }
+        let usage = Usage::new(info.usage.0.cast_unsigned(), vendor.bits())?;
+        if usage.contains(Usage::PROTECTED) && usage.has_cpu() {
+            return Err(Error::ProtectedForCpu);
+        }
+        Ok(Request {
+            name: name(&info.name),
+            extent: Extent::new(info.width.into(), info.height.into(), info.layerCount.into())?,
+            format: info.format.0,
+            usage,
+            reserved: u64::try_from(info.reservedSize)
+                .map(Bytes)
+                .map_err(|_| Error::BadReserved(info.reservedSize))?,
+        })
+    }
+}
+
+/// The bytes up to the first NUL; the last byte counts as one. Control
+/// characters would garble the dump.
+fn name(bytes: &[u8; 128]) -> String {
+    let text = bytes.split_last().map_or(&[][..], |(_, text)| text);
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    String::from_utf8_lossy(text.get(..end).unwrap_or(text))
+        .chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dmaheap_aidl::allocator::AllocationError;
+    use dmaheap_aidl::common::{BufferUsage, ExtendableType, PixelFormat};
+
+    fn descriptor() -> BufferDescriptorInfo {
+        let mut info = BufferDescriptorInfo {
+            width: 64,
+            height: 64,
+            layerCount: 1,
+            format: PixelFormat::RGBA_8888,
+            usage: BufferUsage::GPU_TEXTURE,
+            ..Default::default()
+        };
+        info.name = [0; 128];
+        info
+    }
+
+    fn refusal(change: impl Fn(&mut BufferDescriptorInfo)) -> AllocationError {
+        let mut info = descriptor();
+        change(&mut info);
+        Request::new(&info, Usage::NONE).unwrap_err().code()
+    }
+
+    #[test]
+    fn unknown_usage_bits_and_options_are_unsupported() {
+        assert_eq!(refusal(|d| d.usage = BufferUsage(1 << 33)), AllocationError::UNSUPPORTED);
+        assert_eq!(refusal(|d| d.usage = BufferUsage(-1)), AllocationError::UNSUPPORTED);
+        assert_eq!(refusal(|d| d.usage = BufferUsage(i64::MIN)), AllocationError::UNSUPPORTED);
+        let option = || ExtendableType { name: "x".into(), value: 0 };
+        assert_eq!(refusal(|d| d.additionalOptions.push(option())), AllocationError::UNSUPPORTED);
+    }
+
+    #[test]
+    fn impossible_extents_are_bad_descriptors() {
+        for n in [0, -1, i32::MIN] {
+            assert_eq!(refusal(|d| d.width = n), AllocationError::BAD_DESCRIPTOR);
+            assert_eq!(refusal(|d| d.height = n), AllocationError::BAD_DESCRIPTOR);
+            assert_eq!(refusal(|d| d.layerCount = n), AllocationError::BAD_DESCRIPTOR);
+        }
+        assert_eq!(refusal(|d| d.reservedSize = -1), AllocationError::BAD_DESCRIPTOR);
+    }
+
+    #[test]
+    fn protected_memory_for_the_cpu_is_unsupported() {
+        let usage = BufferUsage::PROTECTED | BufferUsage::CPU_READ_RARELY;
+        assert_eq!(refusal(|d| d.usage = usage), AllocationError::UNSUPPORTED);
+    }
+
+    #[test]
+    fn an_unterminated_name_is_cut_and_controls_are_replaced() {
+        let mut info = descriptor();
+        info.name = [b'x'; 128];
+        info.name[1] = b'\n';
+        let name = Request::new(&info, Usage::NONE).unwrap().name;
+        assert_eq!(name.len(), 127);
+        assert!(name.starts_with("x?x"));
+    }
+}

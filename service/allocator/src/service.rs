@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Binder on one side, the allocator on the other. Errors become wire codes
+//! here and nowhere else.
+
+use dmaheap_aidl::allocator::{AllocationResult, BufferDescriptorInfo, IAllocator};
+use dmaheap_aidl::binder::{self, Interface, ParcelFileDescriptor};
+use dmaheap_aidl::common::NativeHandle;
+
+use crate::allocation::{Allocator, Buffer};
+use crate::error::{Error, Result};
+use crate::request::Request;
+
+/// Names the mapper library that belongs to this allocator:
+/// `mapper.dmaheap.so`.
+const MAPPER_SUFFIX: &str = "dmaheap";
+
+/// The service object.
+#[derive(Debug)]
+pub struct Service {
+    allocator: Allocator,
+}
+
+impl Service {
+    /// A service for this allocator.
+    pub fn new(allocator: Allocator) -> Service {
+        Service { allocator }
+    }
+
+    fn request(&self, info: &BufferDescriptorInfo) -> Result<Request> {
+        Request::new(info, self.allocator.policy().vendor_usage)
+    }
+
+    fn try_allocate(&self, info: &BufferDescriptorInfo, count: i32) -> Result<AllocationResult> {
+        let buffers = self.allocator.allocate(&self.request(info)?, count)?;
+        let stride = buffers.first().map_or(0, |buffer| buffer.handle.layout.stride().0);
+        Ok(AllocationResult {
+            stride: stride.cast_signed(),
+            buffers: buffers.into_iter().map(native_handle).collect(),
+        })
+    }
+}
+
+fn native_handle(buffer: Buffer) -> NativeHandle {
+    NativeHandle {
+        ints: buffer.handle.encode(),
+        fds: vec![
+            ParcelFileDescriptor::new(buffer.pixels),
+            ParcelFileDescriptor::new(buffer.metadata),
+        ],
+    }
+}
+
+fn status(error: &Error) -> binder::Status {
+    binder::service_error(error.code(), &error.to_string())
+}
+
+impl Interface for Service {}
+
+impl IAllocator for Service {
+    fn allocate(&self, _descriptor: &[u8], _count: i32) -> binder::Result<AllocationResult> {
+        // The descriptor's encoding is that of a mapper 4 library, and there
+        // is none.
+        Err(status(&Error::OldInterface))
+    }
+
+    fn allocate2(
+        &self,
+        info: &BufferDescriptorInfo,
+        count: i32,
+    ) -> binder::Result<AllocationResult> {
+        self.try_allocate(info, count).map_err(|error| {
+            log::warn!("allocate2 for uid {}: {error}", binder::Caller::current().uid);
+            status(&error)
+        })
+    }
+
+    fn isSupported(&self, info: &BufferDescriptorInfo) -> binder::Result<bool> {
+        let plan =
+            self.request(info).and_then(|request| self.allocator.policy().plan(&request).map(drop));
+        Ok(plan.is_ok())
+    }
+
+    fn getIMapperLibrarySuffix(&self) -> binder::Result<String> {
+        Ok(MAPPER_SUFFIX.to_owned())
+    }
+}

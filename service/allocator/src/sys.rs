@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The system calls that have no safe form: allocating from a DMA-BUF heap,
+//! naming a dma-buf, and writing to one. Layouts and numbers are those of
+//! `linux/dma-heap.h` and `linux/dma-buf.h`.
+
+use std::ffi::CStr;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::NonNull;
+
+use dmaheap_buffer::Bytes;
+use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+/// Longest name of a dma-buf, with its NUL (`DMA_BUF_NAME_LEN`).
+pub const NAME_LEN: usize = 32;
+
+/// `struct dma_heap_allocation_data`.
+#[repr(C)]
+struct HeapAllocation {
+    len: u64,
+    fd: u32,
+    fd_flags: u32,
+    heap_flags: u64,
+}
+
+/// `struct dma_buf_sync`.
+#[repr(C)]
+struct Sync {
+    flags: u64,
+}
+
+const SYNC_WRITE: u64 = 2;
+const SYNC_START: u64 = 0;
+const SYNC_END: u64 = 4;
+
+nix::ioctl_readwrite!(dma_heap_ioctl_alloc, b'H', 0, HeapAllocation);
+nix::ioctl_write_ptr!(dma_buf_ioctl_sync, b'b', 0, Sync);
+nix::ioctl_write_ptr!(dma_buf_set_name, b'b', 1, *const libc::c_char);
+
+/// Allocates a dma-buf of at least `size`. The memory is zero.
+pub fn allocate(heap: BorrowedFd<'_>, size: Bytes) -> Result<OwnedFd, Errno> {
+    let mut data = HeapAllocation {
+        len: size.0,
+        fd: 0,
+        // Both non-negative constants.
+        fd_flags: (libc::O_RDWR | libc::O_CLOEXEC).unsigned_abs(),
+        heap_flags: 0,
+    };
+    // SAFETY: `data` is the structure this request reads and writes, and it
+    // lives until the call returns.
+    unsafe { dma_heap_ioctl_alloc(heap.as_raw_fd(), &mut data) }?;
+    let fd = i32::try_from(data.fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the request succeeded, so the kernel has just opened this
+    // descriptor for us, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Gives a dma-buf the name by which it is found in the kernel's lists.
+pub fn set_name(buffer: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    // SAFETY: the request takes a pointer to a NUL-terminated string, of which
+    // it reads at most NAME_LEN bytes; the string outlives the call.
+    unsafe { dma_buf_set_name(buffer.as_raw_fd(), name.as_ptr().cast()) }?;
+    Ok(())
+}
+
+/// Copies `data` to the start of a dma-buf of at least that size.
+pub fn write(buffer: &OwnedFd, data: &[u8]) -> Result<(), Errno> {
+    let Some(length) = NonZeroUsize::new(data.len()) else {
+        return Ok(());
+    };
+    // SAFETY: no address is asked for, so the mapping replaces no other.
+    let map =
+        unsafe { mmap(None, length, ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, buffer, 0) }?;
+    let written = write_mapped(buffer.as_fd(), map, data);
+    // SAFETY: just mapped with this length, and no reference to it is left.
+    unsafe { munmap(map, length.get()) }?;
+    written
+}
+
+fn write_mapped(
+    buffer: BorrowedFd<'_>,
+    map: NonNull<libc::c_void>,
+    data: &[u8],
+) -> Result<(), Errno> {
+    sync(buffer, SYNC_START | SYNC_WRITE)?;
+    // SAFETY: the mapping is `data.len()` bytes long and writable, and as new
+    // memory of the kernel's it cannot overlap `data`.
+    unsafe { map.cast::<u8>().as_ptr().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+    sync(buffer, SYNC_END | SYNC_WRITE)
+}
+
+fn sync(buffer: BorrowedFd<'_>, flags: u64) -> Result<(), Errno> {
+    let sync = Sync { flags };
+    // SAFETY: `sync` is the structure this request reads, and it lives until
+    // the call returns.
+    unsafe { dma_buf_ioctl_sync(buffer.as_raw_fd(), &sync) }?;
+    Ok(())
+}

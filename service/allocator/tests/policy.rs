@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Policy files: what the shipped ones decide, and what is wrong with broken
+//! ones.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::arithmetic_side_effects)]
+
+use dmaheap_aidl::allocator::{AllocationError, BufferDescriptorInfo};
+use dmaheap_aidl::common::{BufferUsage, PixelFormat};
+use dmaheap_allocator::policy::Severity;
+use dmaheap_allocator::{Error, Policy, Request};
+use dmaheap_buffer::{Bytes, Usage};
+
+const VIRT: &str = include_str!("../../etc/virt/heaps.toml");
+
+fn virt() -> Policy {
+    Policy::parse("heaps.toml", VIRT).unwrap().0
+}
+
+fn request(usage: BufferUsage, format: PixelFormat, width: i32, height: i32) -> Request {
+    let info = BufferDescriptorInfo {
+        name: [0; 128],
+        width,
+        height,
+        layerCount: 1,
+        format,
+        usage,
+        ..Default::default()
+    };
+    Request::new(&info, Usage::NONE).unwrap()
+}
+
+/// The heap that the virtual board's policy takes for this usage.
+fn heap(usage: BufferUsage, format: PixelFormat) -> String {
+    let policy = virt();
+    let plan = policy.plan(&request(usage, format, 1920, 1080)).unwrap();
+    plan.rule.heap.spec().name.clone()
+}
+
+#[test]
+fn virt_sends_each_use_to_its_heap() {
+    let client_target = BufferUsage::COMPOSER_CLIENT_TARGET
+        | BufferUsage::COMPOSER_OVERLAY
+        | BufferUsage::GPU_RENDER_TARGET;
+    let window =
+        BufferUsage::GPU_TEXTURE | BufferUsage::GPU_RENDER_TARGET | BufferUsage::COMPOSER_OVERLAY;
+    let preview = BufferUsage::CAMERA_OUTPUT | BufferUsage::GPU_TEXTURE;
+    let reader = BufferUsage::CAMERA_OUTPUT | BufferUsage::CPU_READ_OFTEN;
+    let cpu = BufferUsage::CPU_READ_OFTEN | BufferUsage::CPU_WRITE_OFTEN;
+    assert_eq!(heap(client_target, PixelFormat::RGBA_8888), "framebuffer");
+    assert_eq!(heap(window, PixelFormat::RGBA_8888), "system");
+    assert_eq!(heap(preview, PixelFormat::YCBCR_420_888), "camera");
+    assert_eq!(heap(reader, PixelFormat::YCBCR_420_888), "camera");
+    assert_eq!(heap(cpu, PixelFormat::RGBA_8888), "system");
+}
+
+#[test]
+fn virt_lays_the_planes_of_a_camera_picture_one_after_the_other() {
+    let policy = virt();
+    let usage = BufferUsage::CAMERA_OUTPUT | BufferUsage::GPU_TEXTURE;
+    let layout =
+        policy.plan(&request(usage, PixelFormat::YCBCR_420_888, 1920, 1080)).unwrap().layout;
+    assert_eq!(layout.stride().0, 1920);
+    assert_eq!(layout.planes()[1].offset, Bytes(1920 * 1080));
+    assert_eq!(layout.size(), Bytes((1920 * 1080 * 3 / 2u64).next_multiple_of(4096)));
+}
+
+#[test]
+fn virt_refuses_protected_buffers_because_it_has_no_such_heap() {
+    let error =
+        virt().plan(&request(BufferUsage::PROTECTED, PixelFormat::RGBA_8888, 64, 64)).unwrap_err();
+    assert!(matches!(error, Error::NoRule(_)));
+    assert_eq!(error.code(), AllocationError::UNSUPPORTED);
+}
+
+#[test]
+fn a_buffer_beyond_the_limit_is_unsupported() {
+    let usage = BufferUsage::CPU_READ_OFTEN;
+    let error = virt().plan(&request(usage, PixelFormat::RGBA_8888, 16384, 16384)).unwrap_err();
+    assert_eq!(error.code(), AllocationError::UNSUPPORTED);
+    let error =
+        virt().plan(&request(usage, PixelFormat::RGBA_8888, i32::MAX, i32::MAX)).unwrap_err();
+    assert_eq!(error.code(), AllocationError::BAD_DESCRIPTOR);
+}
+
+#[test]
+fn the_shipped_policies_have_nothing_wrong() {
+    let (_, findings) = Policy::parse("virt", VIRT).unwrap();
+    assert_eq!(findings.to_string(), "");
+}
+
+/// What is found if `from` is replaced by `to` in the virtual board's policy:
+/// severity, the text of the line it points at, and the message.
+fn finding(from: &str, to: &str) -> (Severity, String, String) {
+    assert!(VIRT.contains(from), "the policy has no {from:?}");
+    let text = VIRT.replacen(from, to, 1);
+    let findings = match Policy::parse("heaps.toml", &text) {
+        Ok((_, findings)) | Err(Error::Policy(findings)) => findings,
+        Err(other) => panic!("{other}"),
+    };
+    let finding = findings.iter().next().expect("something is wrong").clone();
+    assert!(!finding.hint.is_empty());
+    let line = text.lines().nth(finding.line - 1).unwrap_or_default().to_owned();
+    (finding.severity, line, finding.message)
+}
+
+#[test]
+fn syntax_errors_and_unknown_keys_are_errors_with_their_line() {
+    let (severity, line, message) = finding("contiguous = true", "contigous = true");
+    assert_eq!((severity, line.as_str()), (Severity::Error, "contigous = true"));
+    assert!(message.contains("unknown field `contigous`"), "{message}");
+
+    let (severity, line, _) = finding("reserved = \"8 MiB\"", "reserved = \"8 pages\"");
+    assert_eq!((severity, line.as_str()), (Severity::Error, "reserved = \"8 pages\""));
+
+    let (severity, line, _) = finding("[limits]", "[limits");
+    assert_eq!((severity, line.as_str()), (Severity::Error, "[limits"));
+}
+
+#[test]
+fn names_that_nobody_defined_are_errors_at_their_line() {
+    for (from, to) in [
+        ("heap = \"camera\"", "heap = \"kamera\""),
+        ("missing = \"degrade to framebuffer\"", "missing = \"degrade to nothing\""),
+        ("any = [\"COMPOSER_CLIENT_TARGET\"]", "any = [\"COMPOSER_TARGET\"]"),
+        ("format = \"RGBA_8888\"", "format = \"RGBA_888\""),
+        ("metadata_heap = \"system\"", "metadata_heap = \"kmalloc\""),
+    ] {
+        let (severity, line, message) = finding(from, to);
+        assert_eq!((severity, line.as_str()), (Severity::Error, to), "{message}");
+    }
+}
+
+#[test]
+fn a_contiguous_rule_never_gets_scattered_memory() {
+    let (severity, line, message) =
+        finding("exhausted = \"degrade to framebuffer\"", "exhausted = \"degrade to system\"");
+    assert_eq!(severity, Severity::Error);
+    assert_eq!(line, "exhausted = \"degrade to system\"");
+    assert!(message.contains("scattered"), "{message}");
+
+    let (severity, line, _) = finding(
+        "heap = \"framebuffer\"\ncontiguous = true",
+        "heap = \"system\"\ncontiguous = true",
+    );
+    assert_eq!((severity, line.as_str()), (Severity::Error, "contiguous = true"));
+}
+
+#[test]
+fn a_rule_behind_one_that_takes_everything_is_an_error() {
+    let (severity, line, message) = finding(
+        "name = \"everything else\"\nheap = \"system\"",
+        "name = \"everything else\"\nheap = \"system\"\n\n[[rules]]\nname = \"late\"\nall = [\"GPU_TEXTURE\"]\nheap = \"system\"",
+    );
+    assert_eq!((severity, line.as_str()), (Severity::Error, "name = \"late\""));
+    assert!(message.contains("\"everything else\""), "{message}");
+}
+
+#[test]
+fn a_rule_that_excludes_what_it_wants_is_an_error() {
+    let wanted = "any = [\"COMPOSER_CLIENT_TARGET\"]";
+    let (severity, line, _) =
+        finding(wanted, &format!("{wanted}\nnone = [\"COMPOSER_CLIENT_TARGET\"]"));
+    assert_eq!((severity, line.as_str()), (Severity::Error, "name = \"framebuffer\""));
+}
+
+#[test]
+fn what_probably_was_not_meant_is_a_warning() {
+    let unused = "[heaps.spare]\nnodes = [\"spare\"]\n\n[heaps.system]";
+    let (severity, line, message) = finding("[heaps.system]", unused);
+    assert_eq!((severity, line.as_str()), (Severity::Warning, "[heaps.spare]"));
+    assert!(message.contains("nobody uses"), "{message}");
+
+    let (severity, _, message) =
+        finding("name = \"everything else\"", "name = \"windows\"\nany = [\"GPU_TEXTURE\"]");
+    assert_eq!(severity, Severity::Warning);
+    assert!(message.contains("UNSUPPORTED"), "{message}");
+}
+
+#[test]
+fn a_broken_file_gives_no_policy() {
+    assert!(Policy::parse("heaps.toml", "").is_err());
+    assert!(Policy::parse("heaps.toml", "rules = []").is_err());
+    assert!(Policy::load("/nonexistent/heaps.toml".as_ref()).is_err());
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The second dma-buf of every buffer: a fixed header and, behind it, the
+//! region that the client reserved for itself.
+//!
+//! The header has two parts. The *origin* is written once by the allocator and
+//! says why the buffer is where it is. The *settable* facts (dataspace, HDR
+//! and the like) belong to whoever holds the buffer; writers make `sequence`
+//! odd, write, and make it even again, so that a reader notices a torn value.
+//!
+//! The memory is shared with processes that may be hostile or may die at any
+//! moment. So: copy first, then judge the copy, and use no length from it
+//! that is not checked. [`Header::parse`] takes such a copy.
+
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+
+use crate::Error;
+use crate::units::Bytes;
+
+/// Bytes before the reserved region: a page, so that the region can be mapped
+/// on its own wherever pages are this size.
+pub const HEADER_SIZE: usize = 4096;
+
+const MAGIC: u32 = u32::from_le_bytes(*b"DMAM");
+const VERSION: u32 = 1;
+const TEXT: usize = 64;
+const NAME: usize = 128;
+
+/// Bytes of a metadata buffer with this much reserved, if that can be.
+pub fn size(reserved: Bytes) -> Option<Bytes> {
+    let header = Bytes(HEADER_SIZE as u64);
+    header.checked_add(reserved)?.align_up(header).filter(|size| i64::try_from(size.0).is_ok())
+}
+
+/// Why a buffer is where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The policy rule that matched.
+    pub rule: String,
+    /// The logical heap that the memory came from: the rule's own, or the one
+    /// it degraded to.
+    pub heap: String,
+    /// The heap's device node, without its folder.
+    pub node: String,
+    /// What the client called the buffer.
+    pub name: String,
+}
+
+/// What the header says about its buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The same as in the handle, or the two do not belong together.
+    pub id: u64,
+    /// Size of the client's region, right behind the header.
+    pub reserved: Bytes,
+    /// Why the buffer is where it is.
+    pub origin: Origin,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Wire {
+    magic: u32,
+    version: u32,
+    id: u64,
+    reserved: u64,
+    rule: [u8; TEXT],
+    heap: [u8; TEXT],
+    node: [u8; TEXT],
+    name: [u8; NAME],
+    settable: Settable,
+}
+
+/// The facts that clients set. Values are those of graphics.common; a flag of
+/// zero, or a length of zero, means that the fact is unset.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Settable {
+    /// Odd while somebody writes.
+    sequence: u32,
+    dataspace: i32,
+    blend_mode: i32,
+    has_crop: u32,
+    /// Left, top, right, bottom.
+    crop: [i32; 4],
+    has_smpte2086: u32,
+    /// Red, green, blue, white as x and y; then the highest and lowest luminance.
+    smpte2086: [f32; 10],
+    has_cta861_3: u32,
+    /// Highest content and frame-average light level.
+    cta861_3: [f32; 2],
+    smpte2094_40_len: u32,
+    smpte2094_10_len: u32,
+    smpte2094_40: [u8; 1024],
+    smpte2094_10: [u8; 1024],
+}
+
+const _: () = assert!(size_of::<Wire>() <= HEADER_SIZE);
+
+impl Header {
+    /// The bytes of a new buffer's header: nothing set yet, which is dataspace
+    /// UNKNOWN and blend mode INVALID.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut wire = Wire::new_zeroed();
+        wire.magic = MAGIC;
+        wire.version = VERSION;
+        wire.id = self.id;
+        wire.reserved = self.reserved.0;
+        put_text(&mut wire.rule, &self.origin.rule);
+        put_text(&mut wire.heap, &self.origin.heap);
+        put_text(&mut wire.node, &self.origin.node);
+        put_text(&mut wire.name, &self.origin.name);
+        wire.as_bytes().to_vec()
+    }
+
+    /// Judges a private copy of the first [`HEADER_SIZE`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::BadMetadata`] if it is not a header of this version.
+    pub fn parse(copy: &[u8]) -> Result<Header, Error> {
+        let (wire, _) = Wire::read_from_prefix(copy)
+            .map_err(|_| Error::BadMetadata("too short for a header"))?;
+        if wire.magic != MAGIC {
+            return Err(Error::BadMetadata("the magic number is another"));
+        }
+        if wire.version != VERSION {
+            return Err(Error::BadMetadata("the version is another"));
+        }
+        if size(Bytes(wire.reserved)).is_none() {
+            return Err(Error::BadMetadata("the reserved region is too large"));
+        }
+        Ok(Header {
+            id: wire.id,
+            reserved: Bytes(wire.reserved),
+            origin: Origin {
+                rule: text(&wire.rule),
+                heap: text(&wire.heap),
+                node: text(&wire.node),
+                name: text(&wire.name),
+            },
+        })
+    }
+}
+
+/// Writes as much of `text` as fits before a final NUL, in whole characters.
+fn put_text(field: &mut [u8], text: &str) {
+    let room = field.len().saturating_sub(1);
+    let end = text.floor_char_boundary(room);
+    for (to, from) in field.iter_mut().zip(text.bytes().take(end)) {
+        *to = from;
+    }
+}
+
+/// The bytes up to the first NUL, which a hostile writer may have removed.
+fn text(field: &[u8]) -> String {
+    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+    String::from_utf8_lossy(field.get(..end).unwrap_or(field)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Header {
+        Header {
+            id: 7,
+            reserved: Bytes(4096),
+            origin: Origin {
+                rule: "camera".into(),
+                heap: "camera".into(),
+                node: "camera@54000000".into(),
+                name: "preview".into(),
+            },
+        }
+    }
+
+    #[test]
+    fn what_was_encoded_is_parsed() {
+        let mut page = header().encode();
+        page.resize(HEADER_SIZE, 0);
+        assert_eq!(Header::parse(&page), Ok(header()));
+    }
+
+    #[test]
+    fn long_names_are_cut_at_a_character() {
+        let mut long = header();
+        long.origin.name = "ä".repeat(200);
+        let parsed = Header::parse(&long.encode()).unwrap();
+        assert_eq!(parsed.origin.name, "ä".repeat(63));
+    }
+
+    #[test]
+    fn a_name_without_end_stays_inside_its_field() {
+        let mut bytes = header().encode();
+        let name = std::mem::offset_of!(Wire, name);
+        bytes[name..name + NAME].fill(b'x');
+        assert_eq!(Header::parse(&bytes).unwrap().origin.name, "x".repeat(NAME));
+    }
+
+    #[test]
+    fn foreign_memory_is_refused() {
+        assert!(Header::parse(&[]).is_err());
+        assert!(Header::parse(&[0; HEADER_SIZE]).is_err());
+        assert!(Header::parse(&[0xff; HEADER_SIZE]).is_err());
+    }
+
+    #[test]
+    fn sizes_hold_header_and_reserved_region() {
+        assert_eq!(size(Bytes(0)), Some(Bytes(4096)));
+        assert_eq!(size(Bytes(1)), Some(Bytes(8192)));
+        assert_eq!(size(Bytes(u64::MAX)), None);
+        assert_eq!(size(Bytes(i64::MAX as u64)), None);
+    }
+}
