@@ -29,7 +29,7 @@ const THREADS: u32 = 4;
 const MIN_NICE: i32 = -20;
 
 /// Who is making the current call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Caller {
     /// The caller's user id.
     pub uid: u32,

@@ -8,14 +8,17 @@
 use std::ffi::CString;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dmaheap_buffer::{Handle, Header, Layout, Origin, metadata};
+use dmaheap_aidl::binder::Caller;
+use dmaheap_buffer::{Bytes, Handle, Header, Layout, Origin};
 use nix::errno::Errno;
 
+use crate::accounts::{self, Accounts};
 use crate::error::{Error, Result};
-use crate::heap::{Device, Heap};
+use crate::heap::{self, Device, Heap};
 use crate::policy::{Fallback, Plan, Policy, Rule};
 use crate::request::Request;
 use crate::sys;
@@ -24,12 +27,13 @@ use crate::sys;
 /// every descriptor twice: two per buffer, four threads at work, and the
 /// service stays near a thousand. BufferQueue, the hungriest client, has 64
 /// slots.
-pub const MAX_COUNT: usize = 64;
+pub const MAX_COUNT: u32 = 64;
 
 /// Turns requests into buffers, as the policy says.
 #[derive(Debug)]
 pub struct Allocator {
     policy: Policy,
+    accounts: Accounts,
     ids: Ids,
 }
 
@@ -42,19 +46,15 @@ pub struct Buffer {
     pub metadata: OwnedFd,
     /// Everything about it that never changes.
     pub handle: Handle,
-}
-
-/// Memory for pixels, and where it came from in the end.
-struct Pixels<'p> {
-    buffer: OwnedFd,
-    heap: &'p Heap,
-    device: Arc<Device>,
+    /// The heap it came from in the end.
+    heap: Arc<Heap>,
 }
 
 impl Allocator {
     /// An allocator that follows this policy. No heap is opened yet.
     pub fn new(policy: Policy) -> Allocator {
-        Allocator { policy, ids: Ids::default() }
+        let accounts = Accounts::new(Path::new(accounts::LIVE));
+        Allocator { policy, accounts, ids: Ids::default() }
     }
 
     /// The policy it follows.
@@ -62,28 +62,42 @@ impl Allocator {
         &self.policy
     }
 
-    /// Opens every heap and logs what became of it.
-    pub fn probe(&self) {
-        for heap in &self.policy.heaps {
-            match heap.device() {
-                Ok(device) => log::info!("heap {}: {}", heap.spec().name, device.node()),
-                Err(error) => log::warn!("{error}; it is tried again whenever it is needed"),
-            }
-        }
+    /// Who holds what.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
-    /// Allocates all of `count` buffers, or none.
+    /// Opens every heap, logs those that are missing, and starts to fill the
+    /// reserve.
+    pub fn start(&self) {
+        for error in self.policy.heaps.iter().filter_map(|heap| heap.device().err()) {
+            log::warn!("{error}; it is tried again whenever it is needed");
+        }
+        heap::keep_filled(self.policy.heaps.clone());
+    }
+
+    /// Allocates all of `count` buffers for a caller, or none.
     ///
     /// # Errors
     /// Those of [`Policy::plan`], a `count` out of range, or a lack of resources.
-    pub fn allocate(&self, request: &Request, count: i32) -> Result<Vec<Buffer>> {
+    pub fn allocate(&self, caller: &Caller, request: &Request, count: i32) -> Result<Vec<Buffer>> {
         let plan = self.policy.plan(request)?;
-        let wanted =
-            usize::try_from(count).ok().filter(|n| *n > 0).ok_or(Error::BadCount(count))?;
-        if wanted > MAX_COUNT {
-            return Err(Error::TooMany { count, limit: MAX_COUNT });
+        let wanted = wanted(count)?;
+        plan.rule.count_hit();
+        let size = plan.layout.size().checked_mul(wanted.into());
+        let size = size.ok_or(dmaheap_buffer::Error::Overflow)?;
+        let ticket = self.accounts.admit(caller, plan.rule.heap.spec(), size)?;
+
+        let made: Result<Vec<Buffer>> =
+            (0..wanted).map(|_| self.allocate_one(request, &plan)).collect();
+        match &made {
+            Ok(buffers) => {
+                let taken = buffers.iter().map(Buffer::account);
+                self.accounts.settle(caller, ticket, taken);
+            }
+            Err(_) => self.accounts.withdraw(caller, ticket),
         }
-        (0..wanted).map(|_| self.allocate_one(request, &plan)).collect()
+        made
     }
 
     fn allocate_one(&self, request: &Request, plan: &Plan<'_>) -> Result<Buffer> {
@@ -94,31 +108,21 @@ impl Allocator {
             layout: plan.layout.clone(),
             reserved: request.reserved,
         };
-        let pixels = take_pixels(plan)?;
-        name_buffer(&pixels.buffer, request, &plan.layout)?;
-        let metadata = self.write_metadata(&handle, request, plan.rule, &pixels)?;
-        Ok(Buffer { pixels: pixels.buffer, metadata, handle })
+        let (heap, (pixels, device)) = take_pixels(plan)?;
+        name_buffer(&pixels, request, &plan.layout)?;
+        let origin = Origin {
+            rule: plan.rule.name.clone(),
+            heap: heap.spec().name.clone(),
+            node: device.node().to_owned(),
+            name: request.name.clone(),
+        };
+        let metadata = self.make_metadata(&handle, origin)?;
+        Ok(Buffer { pixels, metadata, handle, heap: heap.clone() })
     }
 
-    fn write_metadata(
-        &self,
-        handle: &Handle,
-        request: &Request,
-        rule: &Rule,
-        pixels: &Pixels<'_>,
-    ) -> Result<OwnedFd> {
-        let size = metadata::size(request.reserved).ok_or(dmaheap_buffer::Error::Overflow)?;
-        let header = Header {
-            id: handle.id,
-            reserved: request.reserved,
-            origin: Origin {
-                rule: rule.name.clone(),
-                heap: pixels.heap.spec().name.clone(),
-                node: pixels.device.node().to_owned(),
-                name: request.name.clone(),
-            },
-        };
-        let (buffer, _) = self.policy.metadata_heap.allocate(size)?;
+    fn make_metadata(&self, handle: &Handle, origin: Origin) -> Result<OwnedFd> {
+        let header = Header { id: handle.id, reserved: handle.reserved, origin };
+        let (buffer, _) = self.policy.metadata_heap.allocate(handle.metadata_size())?;
         sys::write(&buffer, &header.encode())
             .map_err(|cause| Error::System { what: "writing a buffer's metadata", cause })?;
         set_name(&buffer, "dmaheap metadata".to_owned())?;
@@ -126,40 +130,55 @@ impl Allocator {
     }
 }
 
+impl Buffer {
+    /// What its holder's account is charged with.
+    fn account(&self) -> (&str, Bytes, &OwnedFd) {
+        (&self.heap.spec().name, self.handle.layout.size(), &self.pixels)
+    }
+}
+
+fn wanted(count: i32) -> Result<u32> {
+    match u32::try_from(count) {
+        Err(_) | Ok(0) => Err(Error::BadCount(count)),
+        Ok(wanted) if wanted > MAX_COUNT => Err(Error::TooMany { count, limit: MAX_COUNT }),
+        Ok(wanted) => Ok(wanted),
+    }
+}
+
+type Memory = (OwnedFd, Arc<Device>);
+
 /// Allocates from the rule's heap, or does what the rule says if that fails.
-fn take_pixels<'p>(plan: &Plan<'p>) -> Result<Pixels<'p>> {
-    let rule = plan.rule;
-    let error = match allocate_from(&rule.heap, plan) {
-        Ok(pixels) => return Ok(pixels),
+fn take_pixels<'p>(plan: &Plan<'p>) -> Result<(&'p Arc<Heap>, Memory)> {
+    let (rule, size) = (plan.rule, plan.layout.size());
+    let error = match rule.heap.allocate(size) {
+        Ok(memory) => return Ok((&rule.heap, memory)),
         Err(error) => error,
     };
-    let fallback = match &error {
-        Error::HeapMissing { .. } => &rule.missing,
-        Error::HeapExhausted { .. } => &rule.exhausted,
-        _ => return Err(error),
-    };
-    match fallback {
+    match fallback(rule, &error) {
         Fallback::Refuse => Err(error),
         Fallback::Degrade(heap) => {
             log::warn!("{error}; rule {} degrades to heap {}", rule.name, heap.spec().name);
-            allocate_from(heap, plan)
+            Ok((heap, heap.allocate(size)?))
         }
     }
 }
 
-fn allocate_from<'p>(heap: &'p Heap, plan: &Plan<'p>) -> Result<Pixels<'p>> {
-    let (buffer, device) = heap.allocate(plan.layout.size())?;
-    Ok(Pixels { buffer, heap, device })
+fn fallback<'r>(rule: &'r Rule, error: &Error) -> &'r Fallback {
+    match error {
+        Error::HeapMissing { .. } => &rule.missing,
+        Error::HeapExhausted { .. } => &rule.exhausted,
+        _ => &Fallback::Refuse,
+    }
 }
 
 /// Names a buffer so that a leak can be traced: who asked, and what for.
 fn name_buffer(buffer: &OwnedFd, request: &Request, layout: &Layout) -> Result<()> {
-    let what =
-        format!("{}x{} {}", layout.extent().width().0, layout.extent().height().0, layout.format());
-    let room = sys::NAME_LEN.saturating_sub(what.len()).saturating_sub(2);
-    let end = request.name.floor_char_boundary(room);
-    let who = request.name.get(..end).unwrap_or_default();
-    set_name(buffer, format!("{who} {what}"))
+    let (extent, format) = (layout.extent(), layout.format());
+    let what = format!(" {}x{} {format}", extent.width().0, extent.height().0);
+    let room = sys::NAME_LEN.saturating_sub(1).saturating_sub(what.len());
+    let mut name = request.name.clone();
+    name.truncate(name.floor_char_boundary(room));
+    set_name(buffer, name + &what)
 }
 
 fn set_name(buffer: &OwnedFd, mut name: String) -> Result<()> {

@@ -8,6 +8,7 @@ use dmaheap_aidl::allocator::AllocationError;
 use dmaheap_buffer::{Bytes, Usage};
 use nix::errno::Errno;
 
+use crate::heap::Refusal;
 use crate::policy::Findings;
 
 /// What this crate returns.
@@ -39,7 +40,7 @@ pub enum Error {
         /// As it was asked for.
         count: i32,
         /// The most that is possible.
-        limit: usize,
+        limit: u32,
     },
     /// Beyond a limit of the policy file.
     #[error("{what} of {size} is larger than the {limit} that the policy file allows")]
@@ -63,12 +64,26 @@ pub enum Error {
     #[error("the policy file resolves IMPLEMENTATION_DEFINED for no usage like {0}")]
     NoFormat(Usage),
     /// The heap has no device here.
-    #[error("heap {heap} is missing: {tried}")]
+    #[error("heap {heap} is missing: {}", list(refusals))]
     HeapMissing {
         /// Its logical name.
         heap: String,
-        /// What opening each node said.
-        tried: String,
+        /// Why each of its nodes could not be opened.
+        refusals: Vec<Refusal>,
+    },
+    /// The caller holds too much.
+    #[error(
+        "uid {uid} holds {held} of heap {heap}, and may hold {limit}; it must release buffers first"
+    )]
+    Quota {
+        /// The heap's logical name.
+        heap: String,
+        /// The caller.
+        uid: u32,
+        /// What it holds already.
+        held: Bytes,
+        /// What the policy file allows.
+        limit: Bytes,
     },
     /// The heap has a device, but gave no memory.
     #[error("heap {heap} ({node}) could not give {size}: {cause}")]
@@ -134,9 +149,15 @@ impl Error {
             Error::TooMany { .. }
             | Error::HeapMissing { .. }
             | Error::HeapExhausted { .. }
+            | Error::Quota { .. }
             | Error::System { .. }
             | Error::PolicyFile { .. }
             | Error::Policy(_) => AllocationError::NO_RESOURCES,
         }
     }
+}
+
+fn list(refusals: &[Refusal]) -> String {
+    let texts: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    texts.join("; ")
 }

@@ -13,9 +13,11 @@
 //! | [`request`] | the border: a descriptor from outside becomes a request |
 //! | [`heap`] | one kind of memory behind a device node |
 //! | [`allocation`] | requests become buffers |
+//! | [`accounts`] | who holds what, and who may not have more |
 //! | [`service`] | binder on one side, the allocator on the other |
 //! | [`error`] | everything that can go wrong, and its code on the wire |
 
+pub mod accounts;
 pub mod allocation;
 pub mod error;
 pub mod heap;

@@ -30,6 +30,6 @@ fn serve(policy: &Path) -> Result<std::convert::Infallible, Box<dyn std::error::
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
 
     let allocator = Allocator::new(policy);
-    allocator.probe();
+    allocator.start();
     binder::serve(Service::new(allocator))
 }

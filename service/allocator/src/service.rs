@@ -2,8 +2,10 @@
 //! Binder on one side, the allocator on the other. Errors become wire codes
 //! here and nowhere else.
 
-use dmaheap_aidl::allocator::{AllocationResult, BufferDescriptorInfo, IAllocator};
-use dmaheap_aidl::binder::{self, Interface, ParcelFileDescriptor};
+use dmaheap_aidl::allocator::{
+    AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
+};
+use dmaheap_aidl::binder::{self, Caller, Interface, ParcelFileDescriptor};
 use dmaheap_aidl::common::NativeHandle;
 
 use crate::allocation::{Allocator, Buffer};
@@ -30,8 +32,14 @@ impl Service {
         Request::new(info, self.allocator.policy().vendor_usage)
     }
 
-    fn try_allocate(&self, info: &BufferDescriptorInfo, count: i32) -> Result<AllocationResult> {
-        let buffers = self.allocator.allocate(&self.request(info)?, count)?;
+    fn try_allocate(
+        &self,
+        caller: &Caller,
+        info: &BufferDescriptorInfo,
+        count: i32,
+    ) -> Result<AllocationResult> {
+        let request = self.request(info)?;
+        let buffers = self.allocator.allocate(caller, &request, count)?;
         let stride = buffers.first().map_or(0, |buffer| buffer.handle.layout.stride().0);
         Ok(AllocationResult {
             stride: stride.cast_signed(),
@@ -68,8 +76,15 @@ impl IAllocator for Service {
         info: &BufferDescriptorInfo,
         count: i32,
     ) -> binder::Result<AllocationResult> {
-        self.try_allocate(info, count).map_err(|error| {
-            log::warn!("allocate2 for uid {}: {error}", binder::Caller::current().uid);
+        let caller = Caller::current();
+        self.try_allocate(&caller, info, count).map_err(|error| {
+            // What is the client's own fault is for the client to log.
+            let level = match error.code() {
+                AllocationError::NO_RESOURCES => log::Level::Warn,
+                _ => log::Level::Debug,
+            };
+            log::log!(level, "no buffer for uid {}: {error}", caller.uid);
+            self.allocator.accounts().fail(&caller, &error);
             status(&error)
         })
     }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The system calls that have no safe form: allocating from a DMA-BUF heap,
-//! naming a dma-buf, and writing to one. Layouts and numbers are those of
+//! naming a dma-buf, writing to one, and two small
+//! questions. Layouts and numbers are those of
 //! `linux/dma-heap.h` and `linux/dma-buf.h`.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr::NonNull;
 
 use dmaheap_buffer::Bytes;
@@ -96,4 +99,31 @@ fn sync(buffer: BorrowedFd<'_>, flags: u64) -> Result<(), Errno> {
     // the call returns.
     unsafe { dma_buf_ioctl_sync(buffer.as_raw_fd(), &sync) }?;
     Ok(())
+}
+
+/// The SELinux context of a file, where the kernel has SELinux.
+pub fn label(path: &Path) -> Option<String> {
+    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
+    let mut context = vec![0u8; 256];
+    // SAFETY: both strings are NUL-terminated, and the kernel writes at most
+    // `context.len()` bytes to `context`; both live until the call returns.
+    let length = unsafe {
+        libc::getxattr(
+            path.as_ptr(),
+            c"security.selinux".as_ptr(),
+            context.as_mut_ptr().cast(),
+            context.len(),
+        )
+    };
+    context.truncate(usize::try_from(length).ok()?);
+    String::from_utf8(context).ok()
+}
+
+/// Lets every other thread run before this one.
+pub fn lower_priority() -> Result<(), Errno> {
+    const THIS_THREAD: libc::id_t = 0;
+    const LOWEST: libc::c_int = 19;
+    // SAFETY: the call takes three numbers and touches no memory of ours.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, THIS_THREAD, LOWEST) };
+    Errno::result(result).map(drop)
 }

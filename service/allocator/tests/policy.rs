@@ -122,6 +122,8 @@ fn names_that_nobody_defined_are_errors_at_their_line() {
         ("missing = \"degrade to framebuffer\"", "missing = \"degrade to nothing\""),
         ("any = [\"COMPOSER_CLIENT_TARGET\"]", "any = [\"COMPOSER_TARGET\"]"),
         ("format = \"RGBA_8888\"", "format = \"RGBA_888\""),
+        ("per_uid = \"48 MiB\"", "per_uid = \"48 megabytes\""),
+        ("per_uid = \"48 MiB\"", "reserve = [\"3 8100 KiB\"]"),
         ("metadata_heap = \"system\"", "metadata_heap = \"kmalloc\""),
     ] {
         let (severity, line, message) = finding(from, to);

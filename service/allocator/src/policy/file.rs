@@ -41,6 +41,9 @@ pub(super) struct Heap {
     pub cached: bool,
     #[serde(default)]
     pub protected: bool,
+    pub per_uid: Option<String>,
+    #[serde(default)]
+    pub reserve: Vec<String>,
 }
 
 #[derive(Deserialize)]

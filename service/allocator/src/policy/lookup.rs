@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use dmaheap_buffer::{Bytes, Constraints, Format, Pixels, Usage};
 
 use super::file::{self, File};
 use super::source::{self, Source};
 use super::{Alignment, Fallback, Findings, Limits, Policy, Resolution, Rule, When};
-use crate::heap::{Heap, Spec};
+use crate::heap::{Heap, Shelf, Spec};
 
 /// Builds the policy. `None` if a name could not be resolved; other errors
 /// are only in the findings.
@@ -65,15 +66,34 @@ impl<'a> Builder<'a> {
 
     fn heaps(&mut self, file: &'a File) {
         for (name, heap) in &file.heaps {
+            let header = source::heap(name);
+            let at = |builder: &Self, key| builder.source.line(&header, 0, key);
+            let per_uid = heap.per_uid.as_ref().map(|text| self.size(text, at(self, "per_uid")));
+            let reserve: Vec<_> = (heap.reserve.iter())
+                .filter_map(|text| self.shelf(text, at(self, "reserve")))
+                .collect();
             let spec = Spec {
                 name: name.clone(),
                 nodes: heap.nodes.clone(),
                 contiguous: heap.contiguous,
                 cached: heap.cached,
                 protected: heap.protected,
+                per_uid: per_uid.flatten(),
             };
-            self.heaps.insert(name, Arc::new(Heap::new(spec)));
+            self.heaps.insert(name, Arc::new(Heap::new(spec, reserve)));
         }
+    }
+
+    /// A number of buffers and their size: "3 x 8100 KiB".
+    fn shelf(&mut self, text: &str, line: usize) -> Option<Shelf> {
+        let shelf = text
+            .split_once(" x ")
+            .and_then(|(count, size)| Some(Shelf::new(parse_size(size)?, count.parse().ok()?)));
+        if shelf.is_none() {
+            let hint = "write how many buffers of which size, as in \"3 x 8100 KiB\"";
+            self.findings.error(line, format!("{text:?} is no reserve"), hint);
+        }
+        shelf
     }
 
     fn heap(&mut self, name: &str, line: usize) -> Option<Arc<Heap>> {
@@ -114,6 +134,7 @@ impl<'a> Builder<'a> {
             contiguous: rule.contiguous,
             missing: missing?,
             exhausted: exhausted?,
+            hits: AtomicU64::new(0),
         })
     }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dmaheap_buffer::{Bytes, Format, Layout, Usage};
 
@@ -39,6 +40,8 @@ pub struct Rule {
     pub missing: Fallback,
     /// What happens if the heap has no memory left.
     pub exhausted: Fallback,
+    /// How many requests fell under it.
+    pub(super) hits: AtomicU64,
 }
 
 /// What happens when a rule's heap cannot serve.
@@ -83,6 +86,16 @@ impl When {
 }
 
 impl Rule {
+    /// Notes that a request fell under it.
+    pub fn count_hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests fell under it.
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
     /// Why a buffer does not fall under this rule, if it does not.
     pub fn mismatch(&self, usage: Usage, layout: &Layout) -> Option<Mismatch<'_>> {
         if self.heap.spec().protected != usage.contains(Usage::PROTECTED) {

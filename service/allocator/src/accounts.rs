@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Who holds what.
+//!
+//! A buffer leaves the service with the reply and never reports back. What
+//! tells whether it still exists is the kernel: as long as a dma-buf lives,
+//! `/sys/kernel/dmabuf/buffers` has a folder named after its inode. Looking
+//! there for every buffer would cost more than allocating one, so buffers are
+//! counted as live until a *sweep* finds them gone. A sweep happens when
+//!
+//! - a caller would exceed a limit, before it is refused,
+//! - somebody wants to see the accounts,
+//! - as many buffers were handed out as were found live the last time, which
+//!   bounds the memory this takes and costs little per buffer.
+//!
+//! Between sweeps the numbers are upper bounds. A kernel without these folders
+//! (CONFIG_DMABUF_SYSFS_STATS) gives no bounds: then nothing is kept but
+//! totals, and limits per uid are off.
+//!
+//! An allocation is admitted before memory is taken and settled afterwards, so
+//! that two calls at once cannot both squeeze under a limit.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use dmaheap_aidl::binder::Caller;
+use dmaheap_buffer::Bytes;
+use nix::sys::stat::fstat;
+
+use crate::error::{Error, Result};
+use crate::heap::Spec;
+
+/// Where the kernel lists live dma-bufs, one folder per inode.
+pub const LIVE: &str = "/sys/kernel/dmabuf/buffers";
+
+/// Fewer buffers than this are not worth a sweep.
+const FEW: usize = 64;
+
+/// Accounts of all callers.
+#[derive(Debug)]
+pub struct Accounts {
+    /// [`LIVE`], where it can be read.
+    live: Option<PathBuf>,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    accounts: BTreeMap<Caller, Account>,
+    heaps: BTreeMap<String, Held>,
+    next_ticket: u64,
+    /// Buffers handed out since the last sweep, and found live by it.
+    handed_out: usize,
+    found_live: usize,
+}
+
+/// What one caller did.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    /// Buffers it was given, ever.
+    pub buffers: u64,
+    /// Their size together.
+    pub bytes: Bytes,
+    /// Requests that failed.
+    pub failures: u64,
+    /// Why, the last time.
+    pub last_failure: Option<String>,
+    entries: Vec<Entry>,
+}
+
+/// Memory of one heap that is in use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// How many buffers.
+    pub buffers: u64,
+    /// Their size together.
+    pub bytes: Bytes,
+    /// The most bytes there were at any time.
+    pub peak: Bytes,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    heap: String,
+    size: Bytes,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Admitted, not yet settled.
+    Admitted(Ticket),
+    /// A buffer with this inode.
+    Buffer(u64),
+}
+
+/// An allocation that was admitted and must be settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Ticket(u64);
+
+/// A caller with its account, as of a sweep.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// Who.
+    pub caller: Caller,
+    /// What it did so far.
+    pub account: Account,
+    /// How many of its buffers live.
+    pub live_buffers: u64,
+    /// Their size together.
+    pub live_bytes: Bytes,
+}
+
+impl Accounts {
+    /// Empty accounts; `live` is where the kernel lists live dma-bufs.
+    pub fn new(live: &Path) -> Accounts {
+        let readable = std::fs::read_dir(live);
+        if let Err(error) = &readable {
+            log::warn!(
+                "limits per uid are off, because {} cannot be read: {error}; \
+                 the kernel needs CONFIG_DMABUF_SYSFS_STATS",
+                live.display()
+            );
+        }
+        Accounts { live: readable.is_ok().then(|| live.to_owned()), books: Mutex::default() }
+    }
+
+    /// Whether released buffers can be told from live ones.
+    pub fn knows_live(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Admits `size` bytes of a heap for this caller.
+    ///
+    /// # Errors
+    /// [`Error::Quota`] if its uid would then hold more than the heap allows.
+    pub fn admit(&self, caller: &Caller, heap: &Spec, size: Bytes) -> Result<Ticket> {
+        let mut books = self.lock();
+        if let (Some(limit), Some(live)) = (heap.per_uid, &self.live) {
+            if books.would_exceed(caller.uid, &heap.name, size, limit) {
+                books.sweep(live);
+            }
+            if books.would_exceed(caller.uid, &heap.name, size, limit) {
+                let held = books.held_by(caller.uid, &heap.name);
+                return Err(Error::Quota { heap: heap.name.clone(), uid: caller.uid, held, limit });
+            }
+        }
+        Ok(books.admit(caller, &heap.name, size))
+    }
+
+    /// Replaces what was admitted by the buffers that were made. Each comes
+    /// with the heap it is from, which may be another than was admitted.
+    pub fn settle<'b>(
+        &self,
+        caller: &Caller,
+        ticket: Ticket,
+        buffers: impl Iterator<Item = (&'b str, Bytes, &'b OwnedFd)>,
+    ) {
+        let mut books = self.lock();
+        books.withdraw(caller, ticket);
+        for (heap, size, buffer) in buffers {
+            // An inode that cannot be told is none that lives.
+            let inode = fstat(buffer).map_or(0, |stat| stat.st_ino);
+            books.hand_out(caller, heap, size, inode, self.knows_live());
+        }
+        if let Some(live) = &self.live
+            && books.handed_out > books.found_live.max(FEW)
+        {
+            books.sweep(live);
+        }
+    }
+
+    /// Gives back what was admitted.
+    pub fn withdraw(&self, caller: &Caller, ticket: Ticket) {
+        self.lock().withdraw(caller, ticket);
+    }
+
+    /// Notes a request that failed.
+    pub fn fail(&self, caller: &Caller, error: &Error) {
+        let mut books = self.lock();
+        let account = books.accounts.entry(caller.clone()).or_default();
+        account.failures = account.failures.saturating_add(1);
+        account.last_failure = Some(error.to_string());
+    }
+
+    /// All accounts and all heaps, as of now.
+    pub fn statements(&self) -> (Vec<Statement>, BTreeMap<String, Held>) {
+        let mut books = self.lock();
+        if let Some(live) = &self.live {
+            books.sweep(live);
+        }
+        let statement = |(caller, account): (&Caller, &Account)| {
+            let live = account.entries.iter();
+            Statement {
+                caller: caller.clone(),
+                account: account.clone(),
+                live_buffers: live.len() as u64,
+                live_bytes: total(live),
+            }
+        };
+        (books.accounts.iter().map(statement).collect(), books.heaps.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    fn held_by(&self, uid: u32, heap: &str) -> Bytes {
+        let of_uid = self.accounts.iter().filter(|(caller, _)| caller.uid == uid);
+        let entries = of_uid.flat_map(|(_, account)| &account.entries);
+        total(entries.filter(|entry| entry.heap == heap))
+    }
+
+    fn would_exceed(&self, uid: u32, heap: &str, size: Bytes, limit: Bytes) -> bool {
+        self.held_by(uid, heap).checked_add(size).is_none_or(|sum| sum > limit)
+    }
+
+    fn admit(&mut self, caller: &Caller, heap: &str, size: Bytes) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        let state = State::Admitted(ticket);
+        let account = self.accounts.entry(caller.clone()).or_default();
+        account.entries.push(Entry { heap: heap.to_owned(), size, state });
+        ticket
+    }
+
+    fn withdraw(&mut self, caller: &Caller, ticket: Ticket) {
+        if let Some(account) = self.accounts.get_mut(caller) {
+            account.entries.retain(|entry| entry.state != State::Admitted(ticket));
+        }
+    }
+
+    fn hand_out(&mut self, caller: &Caller, heap: &str, size: Bytes, inode: u64, keep: bool) {
+        let account = self.accounts.entry(caller.clone()).or_default();
+        account.buffers = account.buffers.saturating_add(1);
+        account.bytes = Bytes(account.bytes.0.saturating_add(size.0));
+        if keep {
+            let state = State::Buffer(inode);
+            account.entries.push(Entry { heap: heap.to_owned(), size, state });
+            self.handed_out = self.handed_out.saturating_add(1);
+            let held = self.heaps.entry(heap.to_owned()).or_default();
+            held.buffers = held.buffers.saturating_add(1);
+            held.bytes = Bytes(held.bytes.0.saturating_add(size.0));
+            held.peak = held.peak.max(held.bytes);
+        }
+    }
+
+    /// Forgets every buffer that the kernel no longer has.
+    fn sweep(&mut self, live: &Path) {
+        for account in self.accounts.values_mut() {
+            account.entries.retain(|entry| match entry.state {
+                State::Admitted(_) => true,
+                State::Buffer(inode) => live.join(inode.to_string()).exists(),
+            });
+        }
+        self.recount();
+    }
+
+    fn recount(&mut self) {
+        for held in self.heaps.values_mut() {
+            *held = Held { peak: held.peak, ..Held::default() };
+        }
+        self.handed_out = 0;
+        self.found_live = 0;
+        for entry in self.accounts.values().flat_map(|account| &account.entries) {
+            if let (State::Buffer(_), Some(held)) = (entry.state, self.heaps.get_mut(&entry.heap)) {
+                held.buffers = held.buffers.saturating_add(1);
+                held.bytes = Bytes(held.bytes.0.saturating_add(entry.size.0));
+                self.found_live = self.found_live.saturating_add(1);
+            }
+        }
+    }
+}
+
+fn total<'e>(entries: impl Iterator<Item = &'e Entry>) -> Bytes {
+    Bytes(entries.fold(0, |sum, entry| sum.saturating_add(entry.size.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+
+    /// A kernel's list of buffers in a folder of its own, and accounts for it.
+    struct Bench {
+        folder: PathBuf,
+        accounts: Accounts,
+    }
+
+    impl Bench {
+        fn new(name: &str) -> Bench {
+            let folder =
+                std::env::temp_dir().join(format!("accounts-{}-{name}", std::process::id()));
+            fs::create_dir_all(folder.join("live")).unwrap();
+            let accounts = Accounts::new(&folder.join("live"));
+            Bench { folder, accounts }
+        }
+
+        /// Something with an inode that counts as live until it is released.
+        fn buffer(&self, name: &str) -> OwnedFd {
+            let file = OwnedFd::from(File::create(self.folder.join(name)).unwrap());
+            fs::create_dir(self.live(&file)).unwrap();
+            file
+        }
+
+        fn release(&self, buffer: &OwnedFd) {
+            fs::remove_dir(self.live(buffer)).unwrap();
+        }
+
+        fn live(&self, buffer: &OwnedFd) -> PathBuf {
+            self.folder.join("live").join(fstat(buffer).unwrap().st_ino.to_string())
+        }
+
+        fn allocate(&self, caller: &Caller, size: u64, buffer: &OwnedFd) -> Result<()> {
+            let ticket = self.accounts.admit(caller, &camera(), Bytes(size))?;
+            let made = [("camera", Bytes(size), buffer)];
+            self.accounts.settle(caller, ticket, made.into_iter());
+            Ok(())
+        }
+    }
+
+    impl Drop for Bench {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+
+    fn caller(uid: u32) -> Caller {
+        Caller { uid, context: None }
+    }
+
+    fn camera() -> Spec {
+        Spec {
+            name: "camera".into(),
+            nodes: vec![],
+            contiguous: true,
+            cached: true,
+            protected: false,
+            per_uid: Some(Bytes(100)),
+        }
+    }
+
+    #[test]
+    fn a_uid_at_its_limit_is_refused_until_it_releases() {
+        let bench = Bench::new("limit");
+        let (first, second) = (bench.buffer("first"), bench.buffer("second"));
+        bench.allocate(&caller(1), 60, &first).unwrap();
+        let refused = bench.allocate(&caller(1), 60, &second).unwrap_err();
+        assert!(matches!(refused, Error::Quota { held: Bytes(60), .. }));
+        bench.allocate(&caller(2), 60, &second).unwrap();
+
+        bench.release(&first);
+        bench.allocate(&caller(1), 60, &bench.buffer("third")).unwrap();
+    }
+
+    #[test]
+    fn contexts_of_one_uid_share_its_limit() {
+        let bench = Bench::new("contexts");
+        let with = |context: &str| Caller { uid: 1, context: Some(context.into()) };
+        bench.allocate(&with("a"), 60, &bench.buffer("first")).unwrap();
+        assert!(bench.accounts.admit(&with("b"), &camera(), Bytes(60)).is_err());
+    }
+
+    #[test]
+    fn what_is_admitted_counts_until_it_is_withdrawn() {
+        let bench = Bench::new("admitted");
+        let ticket = bench.accounts.admit(&caller(1), &camera(), Bytes(60)).unwrap();
+        assert!(bench.accounts.admit(&caller(1), &camera(), Bytes(60)).is_err());
+        bench.accounts.withdraw(&caller(1), ticket);
+        assert!(bench.accounts.admit(&caller(1), &camera(), Bytes(60)).is_ok());
+    }
+
+    #[test]
+    fn statements_count_live_buffers_and_keep_totals_and_peaks() {
+        let bench = Bench::new("statements");
+        let (first, second) = (bench.buffer("first"), bench.buffer("second"));
+        bench.allocate(&caller(1), 40, &first).unwrap();
+        bench.allocate(&caller(1), 50, &second).unwrap();
+        bench.release(&first);
+        let (statements, heaps) = bench.accounts.statements();
+        let [one] = &statements[..] else { panic!("one caller, not {statements:?}") };
+        assert_eq!((one.live_buffers, one.live_bytes), (1, Bytes(50)));
+        assert_eq!((one.account.buffers, one.account.bytes), (2, Bytes(90)));
+        assert_eq!(heaps["camera"], Held { buffers: 1, bytes: Bytes(50), peak: Bytes(90) });
+    }
+
+    #[test]
+    fn released_buffers_are_forgotten_without_anybody_asking() {
+        let bench = Bench::new("forgotten");
+        let unlimited = Spec { per_uid: None, ..camera() };
+        for i in 0..10 * FEW {
+            let buffer = bench.buffer(&i.to_string());
+            let ticket = bench.accounts.admit(&caller(1), &unlimited, Bytes(1)).unwrap();
+            bench.accounts.settle(&caller(1), ticket, [("camera", Bytes(1), &buffer)].into_iter());
+            bench.release(&buffer);
+        }
+        let entries = bench.accounts.lock().accounts[&caller(1)].entries.len();
+        assert!(entries <= FEW + 1, "{entries} entries for buffers that are gone");
+    }
+
+    #[test]
+    fn a_kernel_that_lists_no_buffers_sets_no_limits() {
+        let accounts = Accounts::new(Path::new("/nonexistent"));
+        for _ in 0..3 {
+            let ticket = accounts.admit(&caller(1), &camera(), Bytes(90)).unwrap();
+            let file = OwnedFd::from(File::open("/dev/null").unwrap());
+            accounts.settle(&caller(1), ticket, [("camera", Bytes(90), &file)].into_iter());
+        }
+        let (statements, _) = accounts.statements();
+        assert_eq!((statements[0].account.buffers, statements[0].live_buffers), (3, 0));
+    }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One kind of memory: a logical heap, and the device node it turned out to
+//! be on this board.
+//!
+//! A heap is opened when it is first needed and stays open. While no node can
+//! be opened every request tries again, so a heap that appears late, or whose
+//! permissions are repaired, comes into use without a restart.
+
+mod node;
+mod reserve;
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use dmaheap_buffer::Bytes;
+use nix::errno::Errno;
+
+use crate::error::{Error, Result};
+use crate::sys;
+pub use node::{FOLDER, Refusal};
+pub use reserve::{Shelf, keep_filled};
+
+/// What the policy file says about a heap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// The name that rules use.
+    pub name: String,
+    /// Device nodes under [`FOLDER`] to try in order: kernels and boards call
+    /// the same memory by different names.
+    pub nodes: Vec<String>,
+    /// Whether every buffer is one physical segment.
+    pub contiguous: bool,
+    /// Whether the CPU's view of it is cached.
+    pub cached: bool,
+    /// Whether it is out of the CPU's reach.
+    pub protected: bool,
+    /// The most that one uid may hold.
+    pub per_uid: Option<Bytes>,
+}
+
+/// A heap of the policy file, open or not.
+#[derive(Debug)]
+pub struct Heap {
+    spec: Spec,
+    device: RwLock<Option<Arc<Device>>>,
+    reserve: Vec<Shelf>,
+    counters: Mutex<Counters>,
+}
+
+/// What a heap has done since the service started.
+#[derive(Debug, Clone, Default)]
+pub struct Counters {
+    /// Buffers it gave.
+    pub served: u64,
+    /// Requests it could not serve.
+    pub failed: u64,
+    /// Why, the last time.
+    pub last_failure: Option<String>,
+}
+
+/// An open heap.
+#[derive(Debug)]
+pub struct Device {
+    file: File,
+    node: String,
+}
+
+impl Heap {
+    /// A heap that has not been opened yet, with nothing on its shelves.
+    pub fn new(spec: Spec, reserve: Vec<Shelf>) -> Heap {
+        Heap { spec, device: RwLock::new(None), reserve, counters: Mutex::default() }
+    }
+
+    /// What the policy file says about it.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Its memory that is held ready.
+    pub fn reserve(&self) -> &[Shelf] {
+        &self.reserve
+    }
+
+    /// What it has done so far.
+    pub fn counters(&self) -> Counters {
+        self.lock_counters().clone()
+    }
+
+    /// Its device, opened now if it was not yet.
+    ///
+    /// # Errors
+    /// [`Error::HeapMissing`] if no node can be opened, with the reason for each.
+    pub fn device(&self) -> Result<Arc<Device>> {
+        let open = self.device.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(device) = open {
+            return Ok(device);
+        }
+        let mut slot = self.device.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = &*slot {
+            return Ok(device.clone());
+        }
+        let device = Arc::new(self.open()?);
+        log::info!("heap {} is {}/{}", self.spec.name, FOLDER, device.node);
+        Ok(slot.insert(device).clone())
+    }
+
+    fn open(&self) -> Result<Device> {
+        let mut refusals = Vec::new();
+        for node in &self.spec.nodes {
+            match node::open(node) {
+                Ok(file) => return Ok(Device { file, node: node.clone() }),
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        Err(Error::HeapMissing { heap: self.spec.name.clone(), refusals })
+    }
+
+    /// One zeroed buffer of at least `size`, from the shelf if one fits.
+    ///
+    /// # Errors
+    /// [`Error::HeapMissing`], [`Error::HeapExhausted`], or [`Error::System`]
+    /// if this process ran out of file descriptors.
+    pub fn allocate(&self, size: Bytes) -> Result<(OwnedFd, Arc<Device>)> {
+        let result = self.device().and_then(|device| {
+            let held = self.reserve.iter().find_map(|shelf| shelf.take(size));
+            let buffer = held.map_or_else(|| self.allocate_fresh(&device, size), Ok)?;
+            Ok((buffer, device))
+        });
+        let mut counters = self.lock_counters();
+        match &result {
+            Ok(_) => counters.served = counters.served.saturating_add(1),
+            Err(error) => {
+                counters.failed = counters.failed.saturating_add(1);
+                counters.last_failure = Some(error.to_string());
+            }
+        }
+        result
+    }
+
+    fn allocate_fresh(&self, device: &Device, size: Bytes) -> Result<OwnedFd> {
+        sys::allocate(device.file.as_fd(), size).map_err(|cause| match cause {
+            Errno::EMFILE | Errno::ENFILE => {
+                Error::System { what: "opening a file descriptor for a buffer", cause }
+            }
+            cause => Error::HeapExhausted {
+                heap: self.spec.name.clone(),
+                node: device.node.clone(),
+                size,
+                cause,
+            },
+        })
+    }
+
+    fn lock_counters(&self) -> MutexGuard<'_, Counters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Device {
+    /// The node's name under [`FOLDER`].
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+}
