@@ -4,9 +4,10 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::os::fd::AsFd;
 
 use rsbinder::hub::{self, ServiceManager};
-use rsbinder::{BinderFeatures, ProcessState};
+use rsbinder::{BinderFeatures, ProcessState, ProxyHandle};
 pub use rsbinder::{Interface, ParcelFileDescriptor, Result as DumpResult, Status, Strong};
 
 use crate::allocator::{AllocationError, BnAllocator, IAllocator};
@@ -79,6 +80,17 @@ pub fn serve(
     }
     ProcessState::join_thread_pool()?;
     Err("the binder driver ended the service's main thread".into())
+}
+
+/// Has the running allocator write its state to `to`.
+///
+/// # Errors
+/// If the service cannot be reached or cannot write.
+pub fn dump(to: impl AsFd, options: &[String]) -> std::result::Result<(), Box<dyn Error>> {
+    let binder = connect()?.as_binder();
+    let proxy = binder.as_any().downcast_ref::<ProxyHandle>();
+    let proxy = proxy.ok_or("the allocator lives in this very process")?;
+    Ok(proxy.dump(to.as_fd().try_clone_to_owned()?, options)?)
 }
 
 /// The running allocator, waiting for it to register if need be.

@@ -15,12 +15,17 @@
 //! | [`allocation`] | requests become buffers |
 //! | [`accounts`] | who holds what, and who may not have more |
 //! | [`service`] | binder on one side, the allocator on the other |
+//! | [`dump`], [`kernel`] | what the service and the kernel say about all that |
+//! | [`cli`] | the command line |
 //! | [`error`] | everything that can go wrong, and its code on the wire |
 
 pub mod accounts;
 pub mod allocation;
+pub mod cli;
+pub mod dump;
 pub mod error;
 pub mod heap;
+pub mod kernel;
 pub mod logging;
 pub mod policy;
 pub mod request;

@@ -3,16 +3,16 @@
 
 use log::LevelFilter;
 
-/// Installs the logger.
+/// Installs the logger, for warnings and worse; the service wants more.
 #[cfg(target_os = "android")]
 pub fn init() {
     let config = android_logger::Config::default();
     android_logger::init_once(
-        config.with_tag("dmaheap-allocator").with_max_level(LevelFilter::Info),
+        config.with_tag("dmaheap-allocator").with_max_level(LevelFilter::Warn),
     );
 }
 
-/// Installs the logger.
+/// Installs the logger, for warnings and worse; the service wants more.
 #[cfg(not(target_os = "android"))]
 pub fn init() {
     struct Stderr;
@@ -31,6 +31,6 @@ pub fn init() {
 
     // Fails only if there is a logger already, which serves as well.
     if log::set_logger(&Stderr).is_ok() {
-        log::set_max_level(LevelFilter::Info);
+        log::set_max_level(LevelFilter::Warn);
     }
 }

@@ -2,6 +2,8 @@
 //! Binder on one side, the allocator on the other. Errors become wire codes
 //! here and nowhere else.
 
+use std::io::Write;
+
 use dmaheap_aidl::allocator::{
     AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
 };
@@ -9,6 +11,7 @@ use dmaheap_aidl::binder::{self, Caller, Interface, ParcelFileDescriptor};
 use dmaheap_aidl::common::NativeHandle;
 
 use crate::allocation::{Allocator, Buffer};
+use crate::dump::Report;
 use crate::error::{Error, Result};
 use crate::request::Request;
 
@@ -29,7 +32,7 @@ impl Service {
     }
 
     fn request(&self, info: &BufferDescriptorInfo) -> Result<Request> {
-        Request::new(info, self.allocator.policy().vendor_usage)
+        Request::new(info, self.allocator.policy().vendor_bits())
     }
 
     fn try_allocate(
@@ -62,7 +65,20 @@ fn status(error: &Error) -> binder::Status {
     binder::service_error(error.code(), &error.to_string())
 }
 
-impl Interface for Service {}
+impl Interface for Service {
+    /// Text for people, or JSON if `--json` is among the arguments; others
+    /// are ignored, as dumpsys adds some of its own.
+    fn dump(&self, writer: &mut dyn Write, options: &[String]) -> binder::DumpResult<()> {
+        let report = Report::new(&self.allocator);
+        if options.iter().any(|option| option == "--json") {
+            serde_json::to_writer_pretty(&mut *writer, &report).map_err(std::io::Error::from)?;
+            writeln!(writer)?;
+        } else {
+            write!(writer, "{report}")?;
+        }
+        Ok(())
+    }
+}
 
 impl IAllocator for Service {
     fn allocate(&self, _descriptor: &[u8], _count: i32) -> binder::Result<AllocationResult> {

@@ -11,6 +11,9 @@ use dmaheap_buffer::{Bytes, Usage};
 
 const VIRT: &str = include_str!("../../etc/virt/heaps.toml");
 
+const HIKEY: &str = include_str!("../../etc/hikey/heaps.toml");
+const HIKEY960: &str = include_str!("../../etc/hikey960/heaps.toml");
+
 fn virt() -> Policy {
     Policy::parse("heaps.toml", VIRT).unwrap().0
 }
@@ -83,8 +86,14 @@ fn a_buffer_beyond_the_limit_is_unsupported() {
 
 #[test]
 fn the_shipped_policies_have_nothing_wrong() {
-    let (_, findings) = Policy::parse("virt", VIRT).unwrap();
-    assert_eq!(findings.to_string(), "");
+    for (board, text) in [("virt", VIRT), ("hikey", HIKEY), ("hikey960", HIKEY960)] {
+        let (policy, findings) = Policy::parse(board, text).unwrap();
+        assert_eq!(findings.to_string(), "", "{board}");
+        let target = BufferUsage::COMPOSER_CLIENT_TARGET | BufferUsage::GPU_RENDER_TARGET;
+        let request = request(target, PixelFormat::RGBA_8888, 1920, 1080);
+        let plan = policy.plan(&request).unwrap();
+        assert!(plan.rule.heap.spec().contiguous, "{board} scans out of scattered memory");
+    }
 }
 
 /// What is found if `from` is replaced by `to` in the virtual board's policy:

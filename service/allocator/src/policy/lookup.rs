@@ -34,7 +34,7 @@ pub(super) fn build(file: &File, source: Source<'_>, findings: &mut Findings) ->
         rules: rules.into_iter().collect::<Option<_>>()?,
         resolutions: resolutions.into_iter().collect::<Option<_>>()?,
         metadata_heap: metadata_heap?,
-        vendor_usage: builder.vendor.values().fold(Usage::NONE, |all, usage| all | *usage),
+        vendor_usage: builder.vendor,
         heaps: builder.heaps.into_values().collect(),
         alignment: alignments(&file.alignment),
         limits: limits?,
@@ -44,7 +44,7 @@ pub(super) fn build(file: &File, source: Source<'_>, findings: &mut Findings) ->
 struct Builder<'a> {
     source: Source<'a>,
     findings: &'a mut Findings,
-    vendor: BTreeMap<&'a str, Usage>,
+    vendor: BTreeMap<String, Usage>,
     heaps: BTreeMap<&'a str, Arc<Heap>>,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Builder<'a> {
         for (name, bit) in &file.vendor_usage {
             match Usage::vendor(*bit) {
                 Ok(usage) => {
-                    self.vendor.insert(name, usage);
+                    self.vendor.insert(name.clone(), usage);
                 }
                 Err(_) => self.findings.error(
                     self.source.line("[vendor_usage]", 0, name),
@@ -173,7 +173,7 @@ impl<'a> Builder<'a> {
         let usage = self.vendor.get(name).copied().or_else(|| Usage::from_name(name).ok());
         if usage.is_none() {
             let mut known: Vec<&str> = Usage::names().collect();
-            known.extend(self.vendor.keys());
+            known.extend(self.vendor.keys().map(String::as_str));
             let hint = format!("usages are {}", known.join(", "));
             self.findings.error(line, format!("there is no usage {name:?}"), hint);
         }

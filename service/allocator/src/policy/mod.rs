@@ -18,6 +18,7 @@ mod lookup;
 mod rule;
 mod source;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,8 +46,7 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// The heap that the small metadata buffers come from.
     pub metadata_heap: Arc<Heap>,
-    /// Vendor usage bits that the file gives a name.
-    pub vendor_usage: Usage,
+    vendor_usage: BTreeMap<String, Usage>,
     resolutions: Vec<Resolution>,
     alignment: Vec<Alignment>,
     limits: Limits,
@@ -108,6 +108,22 @@ impl Policy {
         match policy {
             Some(policy) if !findings.has_errors() => Ok((policy, findings)),
             _ => Err(Error::Policy(findings)),
+        }
+    }
+
+    /// The vendor usage bits that the file gives a name.
+    pub fn vendor_bits(&self) -> Usage {
+        self.vendor_usage.values().fold(Usage::NONE, |all, usage| all | *usage)
+    }
+
+    /// The usage of this name, the file's own names included.
+    ///
+    /// # Errors
+    /// If nobody defined it.
+    pub fn usage(&self, name: &str) -> Result<Usage> {
+        match self.vendor_usage.get(name) {
+            Some(usage) => Ok(*usage),
+            None => Ok(Usage::from_name(name)?),
         }
     }
 

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `allocator explain`: what would become of a request, and why.
+
+use std::fmt;
+use std::io::Write;
+use std::path::Path;
+
+use dmaheap_aidl::allocator::BufferDescriptorInfo;
+use dmaheap_aidl::common::{BufferUsage, PixelFormat};
+use dmaheap_buffer::{Format, Layout, Usage};
+use serde::Serialize;
+
+use super::{Arguments, Done, Outcome, load_policy, print_json};
+use crate::heap::{self, Heap};
+use crate::policy::Fallback;
+use crate::{Policy, Request};
+
+/// The answer. Sizes are in bytes.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    usage: String,
+    format: String,
+    width: u32,
+    height: u32,
+    layers: u32,
+    /// Why there is no buffer like that, if there is none.
+    refused: Option<String>,
+    layout: Option<LayoutReport>,
+    rules: Vec<Verdict>,
+    heaps: Vec<Candidate>,
+}
+
+#[derive(Debug, Serialize)]
+struct LayoutReport {
+    format: &'static str,
+    fourcc: Option<String>,
+    stride_pixels: u32,
+    size: u64,
+    planes: Vec<PlaneReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct PlaneReport {
+    offset: u64,
+    stride: u64,
+    rows: u32,
+}
+
+/// What became of one rule.
+#[derive(Debug, Serialize)]
+struct Verdict {
+    rule: String,
+    heap: String,
+    matches: bool,
+    why: String,
+}
+
+/// A heap that may give the memory.
+#[derive(Debug, Serialize)]
+struct Candidate {
+    heap: String,
+    /// When its turn comes.
+    role: &'static str,
+    contiguous: bool,
+    nodes: Vec<String>,
+    /// What it says on this machine; `None` where there are no heaps at all.
+    here: Option<String>,
+    works_here: bool,
+}
+
+pub(super) fn run(mut arguments: Arguments) -> Done {
+    let json = arguments.flag("--json");
+    let policy = load_policy(&mut arguments)?;
+    let descriptor = descriptor(&mut arguments, &policy)?;
+    arguments.finish()?;
+    let request = Request::new(&descriptor, policy.vendor_bits())?;
+    let on_device = Path::new(heap::FOLDER).is_dir();
+    let explanation = explain(&policy, &request, on_device);
+    if json {
+        print_json(&explanation)?;
+    } else {
+        write!(std::io::stdout(), "{explanation}")?;
+    }
+    Ok(if explanation.is_good(on_device) { Outcome::Good } else { Outcome::Bad })
+}
+
+fn descriptor(
+    arguments: &mut Arguments,
+    policy: &Policy,
+) -> Result<BufferDescriptorInfo, Box<dyn std::error::Error>> {
+    let mut usage = Usage::NONE;
+    for name in arguments.required("--usage")?.split([',', '|']) {
+        usage = usage | policy.usage(name)?;
+    }
+    let format = match arguments.required("--format")?.as_str() {
+        "IMPLEMENTATION_DEFINED" => Format::IMPLEMENTATION_DEFINED,
+        name => Format::from_name(name)?.code(),
+    };
+    let size = arguments.required("--size")?;
+    let (width, height) = size.split_once('x').ok_or("write --size as 1920x1080")?;
+    Ok(BufferDescriptorInfo {
+        name: [0; 128],
+        width: width.parse()?,
+        height: height.parse()?,
+        layerCount: arguments.option("--layers")?.map_or(Ok(1), |n| n.parse())?,
+        format: PixelFormat(format),
+        usage: BufferUsage(usage.bits().cast_signed()),
+        reservedSize: 0,
+        additionalOptions: Vec::new(),
+    })
+}
+
+fn explain(policy: &Policy, request: &Request, on_device: bool) -> Explanation {
+    let mut explanation = Explanation {
+        usage: request.usage.to_string(),
+        format: Format::new(request.format)
+            .map_or("IMPLEMENTATION_DEFINED".to_owned(), |format| format.to_string()),
+        width: request.extent.width().0,
+        height: request.extent.height().0,
+        layers: request.extent.layers(),
+        refused: None,
+        layout: None,
+        rules: Vec::new(),
+        heaps: Vec::new(),
+    };
+    if let Ok(layout) = policy.layout(request) {
+        explanation.rules = verdicts(policy, request, &layout);
+        explanation.layout = Some(LayoutReport::new(&layout));
+    }
+    match policy.plan(request) {
+        Err(error) => explanation.refused = Some(error.to_string()),
+        Ok(plan) => {
+            let rule = plan.rule;
+            let mut add = |role, heap: &Heap| {
+                explanation.heaps.push(Candidate::new(role, heap, &plan.layout, on_device));
+            };
+            add("first choice", &rule.heap);
+            for (role, fallback) in
+                [("if that is missing", &rule.missing), ("if that is exhausted", &rule.exhausted)]
+            {
+                if let Fallback::Degrade(heap) = fallback {
+                    add(role, heap);
+                }
+            }
+        }
+    }
+    explanation
+}
+
+/// Rules up to the first that matches, and that the others are not reached.
+fn verdicts(policy: &Policy, request: &Request, layout: &Layout) -> Vec<Verdict> {
+    let mut decided = false;
+    let verdict = |rule: &crate::policy::Rule| {
+        let mismatch = rule.mismatch(request.usage, layout);
+        let matches = !decided && mismatch.is_none();
+        let why = match &mismatch {
+            _ if decided => "not reached".to_owned(),
+            Some(mismatch) => mismatch.to_string(),
+            None => "matches".to_owned(),
+        };
+        decided |= matches;
+        Verdict { rule: rule.name.clone(), heap: rule.heap.spec().name.clone(), matches, why }
+    };
+    policy.rules.iter().map(verdict).collect()
+}
+
+impl LayoutReport {
+    fn new(layout: &Layout) -> LayoutReport {
+        let fourcc = layout.format().fourcc().map(u32::to_le_bytes);
+        LayoutReport {
+            format: layout.format().name(),
+            fourcc: fourcc.map(|code| String::from_utf8_lossy(&code).trim_end().to_owned()),
+            stride_pixels: layout.stride().0,
+            size: layout.size().0,
+            planes: (layout.planes().iter())
+                .map(|plane| PlaneReport {
+                    offset: plane.offset.0,
+                    stride: plane.stride.0,
+                    rows: plane.rows,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Candidate {
+    /// On a device, what becomes of an attempt to allocate.
+    fn new(role: &'static str, heap: &Heap, layout: &Layout, on_device: bool) -> Candidate {
+        let spec = heap.spec();
+        let attempt = on_device.then(|| heap.allocate(layout.size()));
+        let works_here = attempt.as_ref().is_some_and(Result::is_ok);
+        let here = attempt.map(|attempt| match attempt {
+            Ok((_, device)) => format!("{} gives it", device.node()),
+            Err(error) => error.to_string(),
+        });
+        Candidate {
+            heap: spec.name.clone(),
+            role,
+            contiguous: spec.contiguous,
+            nodes: spec.nodes.clone(),
+            here,
+            works_here,
+        }
+    }
+}
+
+impl Explanation {
+    fn is_good(&self, on_device: bool) -> bool {
+        match on_device {
+            true => self.heaps.iter().any(|heap| heap.works_here),
+            false => self.refused.is_none(),
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Explanation { usage, format, width, height, layers, .. } = self;
+        writeln!(f, "request  {width} x {height} x {layers}, {format}, for {usage}")?;
+        if let Some(layout) = &self.layout {
+            layout.fmt(f)?;
+        }
+        for verdict in &self.rules {
+            let mark = if verdict.matches { "=>" } else { "  " };
+            let (rule, heap) = (&verdict.rule, &verdict.heap);
+            writeln!(f, "rule  {mark} {rule} -> heap {heap}: {}", verdict.why)?;
+        }
+        for heap in &self.heaps {
+            let kind = if heap.contiguous { "contiguous" } else { "scattered" };
+            let here = heap.here.as_deref().unwrap_or("there are no heaps on this machine");
+            writeln!(
+                f,
+                "heap     {} ({}, {kind}), nodes {}",
+                heap.heap,
+                heap.role,
+                heap.nodes.join(" or ")
+            )?;
+            writeln!(f, "         {here}")?;
+        }
+        match &self.refused {
+            Some(why) => writeln!(f, "refused  {why}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for LayoutReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fourcc = self.fourcc.as_deref().unwrap_or("no fourcc");
+        let (format, stride, size) = (self.format, self.stride_pixels, self.size);
+        writeln!(f, "layout   {format} ({fourcc}), stride {stride} pixels, {size} bytes")?;
+        for (i, plane) in self.planes.iter().enumerate() {
+            let PlaneReport { offset, stride, rows } = plane;
+            writeln!(f, "plane {i}  at {offset}, {rows} rows of {stride} bytes")?;
+        }
+        Ok(())
+    }
+}

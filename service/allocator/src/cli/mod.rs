@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The command line: the service itself, and three commands for people.
+
+mod arguments;
+mod check;
+mod explain;
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use dmaheap_aidl::binder;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use serde::Serialize;
+
+use crate::service::Service;
+use crate::{Allocator, Policy, policy};
+use arguments::Arguments;
+
+const HELP: &str = "\
+usage: allocator [--policy FILE]
+           serve IAllocator/default
+       allocator explain --usage USAGE,... --format FORMAT --size WIDTHxHEIGHT
+                         [--layers N] [--policy FILE] [--json]
+           which rule, heap and layout a buffer would get, and why; on a device
+           it also tries to allocate one
+       allocator check [--json] FILE...
+           validate policy files
+       allocator dump [--json]
+           the state of the running service
+";
+
+/// How a command ended, if it did not fail.
+enum Outcome {
+    /// As hoped for.
+    Good,
+    /// The answer is no.
+    Bad,
+}
+
+type Done = Result<Outcome, Box<dyn Error>>;
+
+/// Runs the command in these arguments (without the program's name).
+pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let mut arguments = Arguments::new(arguments);
+    let done = match arguments.command().as_deref() {
+        None => serve(arguments).map(|never| match never {}),
+        Some("explain") => explain::run(arguments),
+        Some("check") => check::run(arguments),
+        Some("dump") => dump(arguments),
+        Some("help" | "--help" | "-h") => {
+            std::io::stdout().write_all(HELP.as_bytes()).map_err(Into::into).map(|()| Outcome::Good)
+        }
+        Some(other) => Err(format!("there is no command {other:?}\n{HELP}").into()),
+    };
+    match done {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Bad) => ExitCode::FAILURE,
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve(mut arguments: Arguments) -> Result<Infallible, Box<dyn Error>> {
+    log::set_max_level(log::LevelFilter::Info);
+    let policy = load_policy(&mut arguments)?;
+    arguments.finish()?;
+    // Replies hold descriptors until they are delivered.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+
+    let allocator = Allocator::new(policy);
+    allocator.start();
+    binder::serve(Service::new(allocator))
+}
+
+fn dump(mut arguments: Arguments) -> Done {
+    let json = arguments.flag("--json");
+    arguments.finish()?;
+    let options = if json { vec!["--json".to_owned()] } else { Vec::new() };
+    binder::dump(std::io::stdout(), &options)?;
+    Ok(Outcome::Good)
+}
+
+/// The policy named by `--policy`, or the board's; warnings are logged.
+fn load_policy(arguments: &mut Arguments) -> Result<Policy, Box<dyn Error>> {
+    let path = arguments.option("--policy")?.map_or(policy::PATH.into(), PathBuf::from);
+    let (policy, findings) = Policy::load(&path)?;
+    findings.to_string().lines().for_each(|line| log::warn!("{line}"));
+    Ok(policy)
+}
+
+fn print_json(value: &impl Serialize) -> std::io::Result<()> {
+    let mut out = std::io::stdout();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the service looks like from inside, for `dumpsys` and for programs.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::accounts::{self, Held, Statement};
+use crate::allocation::Allocator;
+use crate::heap::{Heap, Shelf};
+use crate::kernel::{self, CmaArea, DmaBufs};
+use crate::policy::Rule;
+
+/// Everything, at one moment. Sizes are in bytes.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Whether live buffers can be told from released ones.
+    pub knows_live: bool,
+    /// In the order of their names.
+    pub heaps: Vec<HeapReport>,
+    /// In the order in which they are tried.
+    pub rules: Vec<RuleReport>,
+    /// In the order of their uids.
+    pub callers: Vec<CallerReport>,
+}
+
+/// One heap.
+#[derive(Debug, Serialize)]
+pub struct HeapReport {
+    name: String,
+    contiguous: bool,
+    cached: bool,
+    protected: bool,
+    node: Option<String>,
+    missing: Option<String>,
+    live_buffers: u64,
+    live_bytes: u64,
+    peak_bytes: u64,
+    per_uid_bytes: Option<u64>,
+    served: u64,
+    failed: u64,
+    last_failure: Option<String>,
+    reserve: Vec<ShelfReport>,
+    kernel_buffers: Option<DmaBufs>,
+    kernel_cma: Option<CmaArea>,
+}
+
+/// Buffers of one size that are held ready.
+#[derive(Debug, Serialize)]
+pub struct ShelfReport {
+    size: u64,
+    wanted: usize,
+    ready: usize,
+    hits: u64,
+}
+
+/// One rule.
+#[derive(Debug, Serialize)]
+pub struct RuleReport {
+    name: String,
+    heap: String,
+    hits: u64,
+}
+
+/// One caller.
+#[derive(Debug, Serialize)]
+pub struct CallerReport {
+    uid: u32,
+    context: Option<String>,
+    live_buffers: u64,
+    live_bytes: u64,
+    buffers: u64,
+    bytes: u64,
+    failures: u64,
+    last_failure: Option<String>,
+}
+
+impl Report {
+    /// Collects everything.
+    pub fn new(allocator: &Allocator) -> Report {
+        let (statements, held) = allocator.accounts().statements();
+        let exporters = kernel::dma_bufs(Path::new(accounts::LIVE));
+        let policy = allocator.policy();
+        let heap = |heap: &Heap| {
+            let held = held.get(&heap.spec().name).copied().unwrap_or_default();
+            HeapReport::new(heap, held, |node| exporters.get(node).cloned().unwrap_or_default())
+        };
+        Report {
+            knows_live: allocator.accounts().knows_live(),
+            heaps: policy.heaps.iter().map(|each| heap(each)).collect(),
+            rules: policy.rules.iter().map(RuleReport::new).collect(),
+            callers: statements.into_iter().map(CallerReport::new).collect(),
+        }
+    }
+}
+
+impl HeapReport {
+    fn new(heap: &Heap, held: Held, exported: impl Fn(&str) -> DmaBufs) -> HeapReport {
+        let spec = heap.spec();
+        let counters = heap.counters();
+        let (node, missing) = match heap.device() {
+            Ok(device) => (Some(device.node().to_owned()), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        HeapReport {
+            name: spec.name.clone(),
+            contiguous: spec.contiguous,
+            cached: spec.cached,
+            protected: spec.protected,
+            live_buffers: held.buffers,
+            live_bytes: held.bytes.0,
+            peak_bytes: held.peak.0,
+            per_uid_bytes: spec.per_uid.map(|limit| limit.0),
+            served: counters.served,
+            failed: counters.failed,
+            last_failure: counters.last_failure,
+            reserve: heap.reserve().iter().map(ShelfReport::new).collect(),
+            kernel_buffers: node.as_deref().map(exported),
+            // An area is known by any of the heap's names, or by none.
+            kernel_cma: kernel::cma_area(&spec.nodes),
+            node,
+            missing,
+        }
+    }
+}
+
+impl ShelfReport {
+    fn new(shelf: &Shelf) -> ShelfReport {
+        let (size, wanted) = (shelf.size.0, shelf.wanted);
+        ShelfReport { size, wanted, ready: shelf.ready(), hits: shelf.hits() }
+    }
+}
+
+impl RuleReport {
+    fn new(rule: &Rule) -> RuleReport {
+        let (name, heap) = (rule.name.clone(), rule.heap.spec().name.clone());
+        RuleReport { name, heap, hits: rule.hits() }
+    }
+}
+
+impl CallerReport {
+    fn new(statement: Statement) -> CallerReport {
+        let account = statement.account;
+        CallerReport {
+            uid: statement.caller.uid,
+            context: statement.caller.context,
+            live_buffers: statement.live_buffers,
+            live_bytes: statement.live_bytes.0,
+            buffers: account.buffers,
+            bytes: account.bytes.0,
+            failures: account.failures,
+            last_failure: account.last_failure,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.knows_live {
+            writeln!(
+                f,
+                "This kernel does not tell which buffers live: no live counts, no limits."
+            )?;
+        }
+        writeln!(f, "HEAPS")?;
+        self.heaps.iter().try_for_each(|heap| heap.fmt(f))?;
+        writeln!(f, "RULES")?;
+        for rule in &self.rules {
+            writeln!(f, "  {:24} -> {:16} {:8} requests", rule.name, rule.heap, rule.hits)?;
+        }
+        writeln!(f, "CALLERS")?;
+        self.callers.iter().try_for_each(|caller| caller.fmt(f))
+    }
+}
+
+impl fmt::Display for HeapReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = [
+            (self.contiguous, "contiguous", "scattered"),
+            (self.cached, "cached", "uncached"),
+            (self.protected, "protected", "unprotected"),
+        ]
+        .map(|(is, yes, no)| if is { yes } else { no });
+        writeln!(f, "  {} ({})", self.name, flags.join(", "))?;
+        match (&self.node, &self.missing) {
+            (Some(node), _) => writeln!(f, "    node     {node}")?,
+            (_, missing) => writeln!(f, "    MISSING  {}", missing.as_deref().unwrap_or_default())?,
+        }
+        let limit = self.per_uid_bytes.map_or(String::new(), |n| format!(", limit per uid {n}"));
+        writeln!(
+            f,
+            "    live     {} buffers, {} bytes, peak {} bytes{limit}",
+            self.live_buffers, self.live_bytes, self.peak_bytes
+        )?;
+        writeln!(f, "    served   {}, failed {}", self.served, self.failed)?;
+        if let Some(failure) = &self.last_failure {
+            writeln!(f, "    last     {failure}")?;
+        }
+        for shelf in &self.reserve {
+            let ShelfReport { size, wanted, ready, hits } = shelf;
+            writeln!(f, "    reserve  {ready} of {wanted} x {size} bytes, {hits} hits")?;
+        }
+        if let Some(DmaBufs { buffers, bytes }) = &self.kernel_buffers {
+            writeln!(f, "    kernel   {buffers} dma-bufs, {bytes} bytes in all processes")?;
+        }
+        if let Some(CmaArea { name, pages_allocated, pages_failed }) = &self.kernel_cma {
+            writeln!(
+                f,
+                "    kernel   CMA area {name}: {pages_allocated} pages allocated, {pages_failed} failed"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for CallerReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "  uid {:5} {:40} live {} buffers, {} bytes; ever {} buffers, {} bytes; {} failures",
+            self.uid,
+            self.context.as_deref().unwrap_or("-"),
+            self.live_buffers,
+            self.live_bytes,
+            self.buffers,
+            self.bytes,
+            self.failures
+        )?;
+        match &self.last_failure {
+            Some(failure) => writeln!(f, "            last {failure}"),
+            None => Ok(()),
+        }
+    }
+}
