@@ -2,6 +2,7 @@
 #ifndef _CMA_REGIONS_H
 #define _CMA_REGIONS_H
 
+#include <linux/bitmap.h>
 #include <linux/dma-buf.h>
 #include <linux/genalloc.h>
 #include <linux/list.h>
@@ -108,6 +109,7 @@ struct heap_region *heap_region_create(const char *name, struct cma *cma,
 				       unsigned long pfn, unsigned long npages,
 				       enum region_mode mode);
 void heap_region_destroy(struct heap_region *region);
+int heap_region_register(struct heap_region *region);
 
 /* alloc.c */
 int heap_region_alloc(struct heap_region *region, struct region_buffer *buffer,
@@ -125,5 +127,28 @@ struct held_pool *held_pool_create(unsigned long pfn, unsigned long npages,
 void held_pool_destroy(struct held_pool *pool);
 long held_pool_alloc(struct held_pool *pool, unsigned long npages);
 void held_pool_free(struct held_pool *pool, struct region_buffer *buffer);
+void held_pool_state(struct held_pool *pool, unsigned long *largest,
+		     unsigned long *backlog);
+
+#ifdef CONFIG_DEBUG_FS
+void heap_region_debugfs(struct heap_region *region);
+#else
+static inline void heap_region_debugfs(struct heap_region *region)
+{
+}
+#endif
+
+/* The length of the longest run of clear bits. */
+static inline unsigned long longest_clear_run(const unsigned long *map,
+					      unsigned long nbits)
+{
+	unsigned long longest = 0;
+	unsigned long start, end;
+
+	for_each_clear_bitrange(start, end, map, nbits)
+		longest = max_t(unsigned long, longest, end - start);
+
+	return longest;
+}
 
 #endif /* _CMA_REGIONS_H */

@@ -5,12 +5,13 @@
 #ifndef _CMA_REGIONS_COMPAT_H
 #define _CMA_REGIONS_COMPAT_H
 
+#include <linux/cma.h>
 #include <linux/dma-buf.h>
 #include <linux/huge_mm.h>
 #include <linux/workqueue.h>
 
 /* 6.17 did away with pfn_t, and renamed the unbound workqueue. */
-#if __has_include(<linux/pfn_t.h>)
+#if __has_include("linux/pfn_t.h")
 #include <linux/pfn_t.h>
 
 static inline vm_fault_t compat_insert_pfn_pmd(struct vm_fault *vmf,
@@ -31,6 +32,19 @@ compat_map_attrs(const struct dma_buf_attachment *attachment)
 #ifdef HAVE_DMA_MAP_ATTRS
 	return attachment->dma_map_attrs;
 #else
+	return 0;
+#endif
+}
+
+/* No kernel lets a module ask. It has to know from the device tree. */
+static inline int compat_area_bounds(const struct cma *cma, phys_addr_t *base,
+				     phys_addr_t *size)
+{
+#ifdef MODULE
+	return -EOPNOTSUPP;
+#else
+	*base = cma_get_base(cma);
+	*size = cma_get_size(cma);
 	return 0;
 #endif
 }

@@ -156,6 +156,29 @@ void held_pool_free(struct held_pool *pool, struct region_buffer *buffer)
 	queue_work(system_dfl_wq, &pool->work);
 }
 
+static void chunk_state(struct gen_pool *clean, struct gen_pool_chunk *chunk,
+			void *largest)
+{
+	*(unsigned long *)largest =
+		longest_clear_run(chunk->bits,
+				  chunk->end_addr - chunk->start_addr + 1);
+}
+
+/**
+ * held_pool_state() - look at a pool
+ * @pool:	the pool
+ * @largest:	receives the length of the longest clean extent
+ * @backlog:	receives the number of pages that are yet to be cleared
+ */
+void held_pool_state(struct held_pool *pool, unsigned long *largest,
+		     unsigned long *backlog)
+{
+	spin_lock(&pool->lock);
+	gen_pool_for_each_chunk(pool->clean, chunk_state, largest);
+	*backlog = pool->dirty_pages;
+	spin_unlock(&pool->lock);
+}
+
 /* A pool starts with all of its memory taken, and gets it as if freed. */
 static int fill_dirty(struct held_pool *pool, unsigned long pfn,
 		      unsigned long npages)

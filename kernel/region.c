@@ -19,6 +19,7 @@
 #include <linux/slab.h>
 
 #include "cma_regions.h"
+#include "compat.h"
 
 #define DEFAULT_REGION_NAME	"default_cma_region"
 
@@ -170,7 +171,8 @@ static const struct dma_heap_ops region_heap_ops = {
 	.allocate = region_heap_allocate,
 };
 
-static struct heap_region * __init find_region(const char *name, size_t len)
+/* The regions that have a heap. They are all added by one thread. */
+static struct heap_region *find_region(const char *name, size_t len)
 {
 	struct heap_region *region;
 
@@ -182,7 +184,14 @@ static struct heap_region * __init find_region(const char *name, size_t len)
 	return NULL;
 }
 
-static int __init register_region(struct heap_region *region)
+/**
+ * heap_region_register() - give a region its heap
+ * @region:	the region, which must stay for good if this succeeds: the
+ *		kernel cannot remove a heap
+ *
+ * Return: 0 or a negative error, -EEXIST if the name is taken.
+ */
+int heap_region_register(struct heap_region *region)
 {
 	struct dma_heap_export_info exp_info = {
 		.name = region->name,
@@ -198,7 +207,9 @@ static int __init register_region(struct heap_region *region)
 	heap = dma_heap_add(&exp_info);
 	if (IS_ERR(heap))
 		return PTR_ERR(heap);
+
 	list_add_tail(&region->list, &regions);
+	heap_region_debugfs(region);
 
 	return 0;
 }
@@ -252,7 +263,7 @@ static int __init add_region(const char *name, struct cma *cma,
 	if (mode == REGION_LENT && cma == dev_get_cma_area(NULL))
 		region->small_gfp = small_gfp(region->pfn);
 
-	ret = register_region(region);
+	ret = heap_region_register(region);
 	if (ret) {
 		heap_region_destroy(region);
 		return ret;
@@ -263,49 +274,60 @@ static int __init add_region(const char *name, struct cma *cma,
 	return 0;
 }
 
-static int __init add_area(const char *name, struct cma *cma,
-			   const struct device_node *np)
+static int __init add_node(struct device_node *np)
 {
+	bool is_area = of_device_is_compatible(np, "shared-dma-pool") &&
+		       of_property_read_bool(np, "reusable");
+	const char *name = kbasename(np->full_name);
 	int mode = region_mode(name, np);
+	struct reserved_mem *rmem;
+
+	if (mode < 0)
+		return mode;
+	/* Reserved for something else. */
+	if (!is_area && mode == REGION_LENT)
+		return 0;
+
+	rmem = of_reserved_mem_lookup(np);
+	if (!rmem)
+		return -ENODEV;
+
+	if (is_area) {
+		/* CMA found fault with the area, and has said so. */
+		if (!rmem->priv)
+			return -ENODEV;
+	} else {
+		if (rmem->ops)
+			return -EBUSY;
+		if (of_property_read_bool(np, "no-map"))
+			return -ENXIO;
+	}
+
+	return add_region(name, is_area ? rmem->priv : NULL, rmem->base,
+			  rmem->size, mode);
+}
+
+/* The default area has a node or not; its name is the same. */
+static int __init add_default(struct cma *cma, struct device_node *np)
+{
+	struct reserved_mem *rmem = np ? of_reserved_mem_lookup(np) : NULL;
+	int mode = region_mode(DEFAULT_REGION_NAME, np);
+	phys_addr_t base, size;
+	int ret;
 
 	if (mode < 0)
 		return mode;
 
-	return add_region(name, cma, cma_get_base(cma), cma_get_size(cma), mode);
-}
+	if (rmem && rmem->priv == cma) {
+		base = rmem->base;
+		size = rmem->size;
+	} else {
+		ret = compat_area_bounds(cma, &base, &size);
+		if (ret)
+			return ret;
+	}
 
-static int __init add_carveout(const char *name, struct reserved_mem *rmem,
-			       const struct device_node *np)
-{
-	int mode = region_mode(name, np);
-
-	if (mode <= REGION_LENT)
-		return mode;
-	if (rmem->ops)
-		return -EBUSY;
-	if (of_property_read_bool(np, "no-map"))
-		return -ENXIO;
-
-	return add_region(name, NULL, rmem->base, rmem->size, mode);
-}
-
-static int __init add_node(struct device_node *np)
-{
-	const char *name = kbasename(np->full_name);
-	struct reserved_mem *rmem = of_reserved_mem_lookup(np);
-
-	if (!rmem)
-		return -ENODEV;
-
-	if (!of_device_is_compatible(np, "shared-dma-pool") ||
-	    !of_property_read_bool(np, "reusable"))
-		return add_carveout(name, rmem, np);
-
-	/* CMA found fault with it, and has said so. */
-	if (!rmem->priv)
-		return -ENODEV;
-
-	return add_area(name, rmem->priv, np);
+	return add_region(DEFAULT_REGION_NAME, cma, base, size, mode);
 }
 
 static void __init report(const char *name, int ret)
@@ -314,23 +336,17 @@ static void __init report(const char *name, int ret)
 		pr_err("%s: no heap, error %d\n", name, ret);
 }
 
-static void __init add_default(void)
-{
-	struct device_node *np = of_find_node_with_property(NULL, "linux,cma-default");
-	struct cma *cma = dev_get_cma_area(NULL);
-
-	if (cma)
-		report(DEFAULT_REGION_NAME,
-		       add_area(DEFAULT_REGION_NAME, cma, np));
-	of_node_put(np);
-}
-
 static int __init heap_regions_init(void)
 {
+	struct cma *cma = dev_get_cma_area(NULL);
 	struct device_node *parent, *np;
 	int i;
 
-	add_default();
+	if (cma) {
+		np = of_find_node_with_property(NULL, "linux,cma-default");
+		report(DEFAULT_REGION_NAME, add_default(cma, np));
+		of_node_put(np);
+	}
 
 	parent = of_find_node_by_path("/reserved-memory");
 	for_each_available_child_of_node(parent, np)
@@ -348,3 +364,9 @@ module_init(heap_regions_init);
 
 MODULE_DESCRIPTION("DMA-BUF heaps for contiguous memory regions");
 MODULE_LICENSE("GPL");
+MODULE_INFO(import_ns, "DMA_BUF");
+MODULE_INFO(import_ns, "DMA_BUF_HEAP");
+
+#ifdef CONFIG_DMABUF_HEAPS_CMA_REGIONS_KUNIT_TEST
+#include "region_test.c"
+#endif
