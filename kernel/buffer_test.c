@@ -220,11 +220,14 @@ static void faults_beyond_the_buffer_are_sigbus(struct kunit *test)
 	*(struct vm_area_struct **)&vmf.vma = vma_lookup(current->mm, addr);
 	*(unsigned long *)&vmf.address = addr;
 	*(pgoff_t *)&vmf.pgoff = SZ_64K >> PAGE_SHIFT;
-	KUNIT_EXPECT_EQ(test, VM_FAULT_SIGBUS, vmf.vma->vm_ops->fault(&vmf));
+	KUNIT_EXPECT_TRUE(test,
+			  vmf.vma->vm_ops->fault(&vmf) == VM_FAULT_SIGBUS);
 	*(pgoff_t *)&vmf.pgoff = ULONG_MAX;
-	KUNIT_EXPECT_EQ(test, VM_FAULT_SIGBUS, vmf.vma->vm_ops->fault(&vmf));
-	KUNIT_EXPECT_EQ(test, VM_FAULT_FALLBACK,
-			vmf.vma->vm_ops->huge_fault(&vmf, PMD_ORDER));
+	KUNIT_EXPECT_TRUE(test,
+			  vmf.vma->vm_ops->fault(&vmf) == VM_FAULT_SIGBUS);
+	KUNIT_EXPECT_TRUE(test,
+			  vmf.vma->vm_ops->huge_fault(&vmf, PMD_ORDER) ==
+			  VM_FAULT_FALLBACK);
 	mmap_read_unlock(current->mm);
 
 	KUNIT_EXPECT_EQ(test, 0, vm_munmap(addr, SZ_64K));

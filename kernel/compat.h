@@ -11,7 +11,7 @@
 #include <linux/workqueue.h>
 
 /* 6.17 did away with pfn_t, and renamed the unbound workqueue. */
-#if __has_include("linux/pfn_t.h")
+#ifdef HAVE_PFN_T
 #include <linux/pfn_t.h>
 
 static inline vm_fault_t compat_insert_pfn_pmd(struct vm_fault *vmf,
