@@ -1,3 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-//! x
-fn main() {}
+//! `cargo run`: boots the virtual board, and shows or runs something in it.
+
+mod demo;
+mod exec;
+mod shell;
+
+use std::process::ExitCode;
+
+use board::{Result, boards};
+use clap::{Parser, Subcommand};
+
+/// This tool's own failures, as `env` and `docker` report theirs.
+const FAILURE: u8 = 125;
+
+/// The virtual board of dmaheap-gralloc. Without a command: boot it and show where buffers come
+/// from.
+#[derive(Parser)]
+#[command(name = "board")]
+struct Arguments {
+    /// Install nothing; name the Debian packages that are missing
+    #[arg(long, global = true)]
+    no_install: bool,
+    #[command(subcommand)]
+    command: Option<Verb>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Boot, run a command, pass on its output and exit with its status
+    Exec(exec::Exec),
+    /// Boot and give an interactive shell
+    Shell,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let install = !arguments.no_install;
+    match run(arguments.command, install) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+fn run(command: Option<Verb>, install: bool) -> Result<ExitCode> {
+    let board = &boards::VIRT;
+    match command {
+        None => demo::show(board, install),
+        Some(Verb::Exec(exec)) => exec.run(board, install),
+        Some(Verb::Shell) => shell::open(board, install),
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device that imports dma-bufs and reports where they lie.
+ *
+ * Whether a buffer is physically contiguous is decided where a device maps
+ * it, so that is where this looks: it attaches and maps like any importer
+ * without an IOMMU. User space cannot see it otherwise; /proc/PID/pagemap
+ * leaves PFN mappings out, which is what the heaps' mappings are.
+ *
+ * Protocol of /dev/dmabuf_probe: write a file descriptor's number as text,
+ * then read one line "<address> <length>" in hexadecimal per DMA segment.
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/kstrtox.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/seq_buf.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+/* "0x<16 digits> 0x<16 digits>\n" */
+#define PROBE_LINE	38
+
+/**
+ * struct probe_report - what an open file has found
+ * @lock: serialises writers and readers of one file
+ * @text: the report, or NULL before the first write
+ * @len: bytes of @text
+ */
+struct probe_report {
+	struct mutex lock;	/* see above */
+	char *text;
+	size_t len;
+};
+
+static struct miscdevice probe_misc;
+
+static int probe_describe(struct probe_report *report, struct sg_table *table)
+{
+	size_t size = (size_t)table->nents * PROBE_LINE + 1;
+	struct scatterlist *sg;
+	struct seq_buf seq;
+	unsigned int i;
+	char *text;
+
+	text = kvmalloc(size, GFP_KERNEL);
+	if (!text)
+		return -ENOMEM;
+
+	seq_buf_init(&seq, text, size);
+	for_each_sgtable_dma_sg(table, sg, i)
+		seq_buf_printf(&seq, "0x%llx 0x%x\n",
+			       (unsigned long long)sg_dma_address(sg),
+			       sg_dma_len(sg));
+
+	kvfree(report->text);
+	report->text = text;
+	report->len = seq_buf_used(&seq);
+	return 0;
+}
+
+static int probe_import(struct probe_report *report, int fd)
+{
+	struct dma_buf_attachment *attachment;
+	struct dma_buf *dmabuf;
+	struct sg_table *table;
+	int ret;
+
+	dmabuf = dma_buf_get(fd);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+
+	attachment = dma_buf_attach(dmabuf, probe_misc.this_device);
+	if (IS_ERR(attachment)) {
+		ret = PTR_ERR(attachment);
+		goto put_dmabuf;
+	}
+
+	table = dma_buf_map_attachment_unlocked(attachment, DMA_FROM_DEVICE);
+	if (IS_ERR(table)) {
+		ret = PTR_ERR(table);
+		goto detach;
+	}
+
+	ret = probe_describe(report, table);
+
+	dma_buf_unmap_attachment_unlocked(attachment, table, DMA_FROM_DEVICE);
+detach:
+	dma_buf_detach(dmabuf, attachment);
+put_dmabuf:
+	dma_buf_put(dmabuf);
+	return ret;
+}
+
+static ssize_t probe_write(struct file *file, const char __user *buf,
+			   size_t count, loff_t *pos)
+{
+	struct probe_report *report = file->private_data;
+	int ret, fd;
+
+	ret = kstrtoint_from_user(buf, count, 0, &fd);
+	if (ret)
+		return ret;
+
+	mutex_lock(&report->lock);
+	ret = probe_import(report, fd);
+	mutex_unlock(&report->lock);
+
+	return ret ? ret : count;
+}
+
+static ssize_t probe_read(struct file *file, char __user *buf, size_t count,
+			  loff_t *pos)
+{
+	struct probe_report *report = file->private_data;
+	ssize_t ret;
+
+	mutex_lock(&report->lock);
+	ret = simple_read_from_buffer(buf, count, pos, report->text,
+				      report->len);
+	mutex_unlock(&report->lock);
+
+	return ret;
+}
+
+static int probe_open(struct inode *inode, struct file *file)
+{
+	struct probe_report *report;
+
+	report = kzalloc(sizeof(*report), GFP_KERNEL);
+	if (!report)
+		return -ENOMEM;
+
+	mutex_init(&report->lock);
+	/* misc_open() has left the miscdevice here. */
+	file->private_data = report;
+	return 0;
+}
+
+static int probe_release(struct inode *inode, struct file *file)
+{
+	struct probe_report *report = file->private_data;
+
+	kvfree(report->text);
+	mutex_destroy(&report->lock);
+	kfree(report);
+	return 0;
+}
+
+static const struct file_operations probe_fops = {
+	.open = probe_open,
+	.read = probe_read,
+	.write = probe_write,
+	.release = probe_release,
+};
+
+static struct miscdevice probe_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "dmabuf_probe",
+	.fops = &probe_fops,
+};
+
+static int __init probe_init(void)
+{
+	struct device *dev;
+	int ret;
+
+	ret = misc_register(&probe_misc);
+	if (ret)
+		return ret;
+
+	dev = probe_misc.this_device;
+	ret = dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	if (ret)
+		misc_deregister(&probe_misc);
+	return ret;
+}
+device_initcall(probe_init);

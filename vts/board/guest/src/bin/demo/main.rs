@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The demonstration: where buffers come from, and why it matters.
+//!
+//! A client of its own, it asks the allocator over binder for a framebuffer, an app's window, a
+//! camera buffer and a CPU buffer, and shows for each what the allocator says (rule, heap) beside
+//! what the kernel says (exporter, physical segments). Then it lets a camera that can only write
+//! to contiguous memory capture into the camera's buffers, and into an app's.
+
+mod camera;
+mod picture;
+mod report;
+mod v4l2;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use dmaheap_buffer::{Format, Usage};
+use dmaheap_suite::client::{Buffer, Client, Request};
+
+use report::{Capture, Report, Row};
+
+/// Shows which buffer comes from which heap.
+#[derive(Parser)]
+struct Arguments {
+    /// Write the camera's picture here, as PNG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// What SurfaceFlinger asks for its own target.
+const FRAMEBUFFER: Usage =
+    Usage::COMPOSER_CLIENT_TARGET.union(Usage::COMPOSER_OVERLAY).union(Usage::GPU_RENDER_TARGET);
+/// What nearly every app's window asks for.
+const WINDOW: Usage =
+    Usage::GPU_TEXTURE.union(Usage::GPU_RENDER_TARGET).union(Usage::COMPOSER_OVERLAY);
+/// What a camera HAL asks for its output.
+const CAMERA: Usage = Usage::CAMERA_OUTPUT.union(Usage::GPU_TEXTURE);
+/// What a program asks for that draws by itself.
+const CPU: Usage = Usage::CPU_READ_OFTEN.union(Usage::CPU_WRITE_OFTEN);
+
+/// Buffers that a camera keeps in flight.
+const CAMERA_BUFFERS: i32 = 3;
+
+fn main() -> ExitCode {
+    match demonstrate(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demonstrate(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let client = Client::connect()?;
+    let mut rows = Vec::new();
+    for (what, usage, format, width, height) in [
+        ("framebuffer", FRAMEBUFFER, "RGBA_8888", 1920, 1080),
+        ("app window", WINDOW, "RGBA_8888", 1920, 1080),
+        ("camera output", CAMERA, "YCBCR_420_888", 1920, 1080),
+        ("CPU buffer", CPU, "RGBA_8888", 640, 480),
+    ] {
+        let format = Format::from_name(format)?;
+        let request = Request { name: what, width, height, format, usage };
+        rows.push(Row::new(what, &client.allocate(&request)?)?);
+    }
+    check_cpu_access(&client)?;
+    let captures = captures(&client, arguments)?;
+    let report = Report { rows, captures };
+    println!("{}", if arguments.json { report.json() } else { report.text() });
+    Ok(())
+}
+
+/// A CPU buffer holds what was written to it.
+fn check_cpu_access(client: &Client) -> Result<(), Box<dyn Error>> {
+    let format = Format::from_name("RGBA_8888")?;
+    let request = Request { name: "CPU access", width: 64, height: 64, format, usage: CPU };
+    let buffer = client.allocate(&request)?;
+    let pattern = |offset: usize| (offset * 7) as u8;
+    let mut mapping = buffer.pixels.map()?;
+    if mapping.read()?.iter().any(|byte| *byte != 0) {
+        return Err("a new buffer is not zero".into());
+    }
+    mapping.fill(pattern)?;
+    if mapping.read()?.iter().enumerate().any(|(offset, byte)| *byte != pattern(offset)) {
+        return Err("a CPU buffer does not hold what was written".into());
+    }
+    Ok(())
+}
+
+fn captures(client: &Client, arguments: &Arguments) -> Result<Vec<Capture>, Box<dyn Error>> {
+    let format = Format::from_name("YCBCR_420_888")?;
+    let request = |name, usage| Request { name, width: 1920, height: 1080, format, usage };
+
+    let own = client.allocate_many(&request("camera capture", CAMERA), CAMERA_BUFFERS)?;
+    let frames = camera::capture(&own);
+    if let (Ok(_), Some(file)) = (&frames, &arguments.picture) {
+        // The last one filled; they are all of the same scene.
+        let newest = own.last().ok_or("the camera has no buffers")?;
+        picture::write(newest, file)?;
+    }
+    let scattered = scattered_window(client, &request("window capture", WINDOW))?;
+    let window = [scattered];
+    let refused = camera::capture(&window);
+    Ok(vec![
+        Capture::new("camera output", &own, frames)?,
+        Capture::new("app window", &window, refused)?,
+    ])
+}
+
+/// A window's buffer that does not happen to be contiguous.
+///
+/// The system heap builds buffers from chunks of up to 1 MiB, which may lie side by side by luck.
+/// So take many chunks and give back every second one in physical order: what is allocated next
+/// comes from the gaps between those that are held.
+fn scattered_window(client: &Client, request: &Request) -> Result<Buffer, Box<dyn Error>> {
+    const TRIES: usize = 4;
+    const CHUNKS: i32 = 32;
+    // 512 x 512 pixels of 4 bytes.
+    let format = Format::from_name("RGBA_8888")?;
+    let chunk = Request { name: "chunk", width: 512, height: 512, format, usage: WINDOW };
+    let mut held = Vec::new();
+    for _ in 0..TRIES {
+        let mut chunks = Vec::new();
+        for buffer in client.allocate_many(&chunk, CHUNKS)? {
+            let start = buffer.pixels.physical_segments()?.first().map_or(0, |s| s.start);
+            chunks.push((start, buffer));
+        }
+        chunks.sort_by_key(|(start, _)| *start);
+        held.extend(chunks.into_iter().step_by(2));
+        let buffer = client.allocate(request)?;
+        if buffer.pixels.physical_segments()?.len() > 1 {
+            return Ok(buffer);
+        }
+    }
+    Err("memory from the system heap is contiguous whatever is done to it".into())
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the demonstration found, as a table for people and as JSON for tests.
+
+use std::io;
+use std::ops::Range;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use dmaheap_suite::client::Buffer;
+use serde_json::{Value, json};
+
+use crate::camera;
+
+/// Columns of the table: a wide terminal, or a README.
+const WIDTH: u16 = 150;
+
+/// One buffer.
+pub struct Row {
+    what: &'static str,
+    usage: String,
+    format: &'static str,
+    width: u32,
+    height: u32,
+    bytes: usize,
+    rule: String,
+    heap: String,
+    /// As the kernel names the exporter.
+    node: String,
+    segments: Vec<Range<u64>>,
+    micros: u128,
+}
+
+/// One attempt of the camera.
+pub struct Capture {
+    what: &'static str,
+    heap: String,
+    segments: usize,
+    outcome: Result<usize, camera::Error>,
+}
+
+/// The whole demonstration.
+pub struct Report {
+    pub rows: Vec<Row>,
+    pub captures: Vec<Capture>,
+}
+
+impl Row {
+    pub fn new(what: &'static str, buffer: &Buffer) -> io::Result<Self> {
+        let layout = &buffer.handle.layout;
+        let node = buffer.pixels.exporter()?;
+        let origin = &buffer.header.origin;
+        if origin.node != node {
+            let (claimed, what) = (&origin.node, &origin.name);
+            return Err(io::Error::other(format!(
+                "the allocator says that '{what}' came from {claimed}, the kernel says {node}"
+            )));
+        }
+        Ok(Self {
+            what,
+            usage: buffer.handle.usage.to_string(),
+            format: layout.format().name(),
+            width: layout.extent().width().0,
+            height: layout.extent().height().0,
+            bytes: buffer.pixels.size()?,
+            rule: origin.rule.clone(),
+            heap: origin.heap.clone(),
+            node,
+            segments: buffer.pixels.physical_segments()?,
+            micros: buffer.call.as_micros(),
+        })
+    }
+}
+
+impl Capture {
+    pub fn new(
+        what: &'static str,
+        buffers: &[Buffer],
+        outcome: Result<usize, camera::Error>,
+    ) -> io::Result<Self> {
+        let mut segments = 0;
+        for buffer in buffers {
+            segments = segments.max(buffer.pixels.physical_segments()?.len());
+        }
+        let heap = buffers.first().map(|b| b.header.origin.heap.clone()).unwrap_or_default();
+        Ok(Self { what, heap, segments, outcome })
+    }
+
+    fn outcome(&self) -> String {
+        match &self.outcome {
+            Ok(frames) => format!("captured {frames} frames"),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+impl Report {
+    pub fn text(&self) -> String {
+        let mut buffers = table(&[
+            "buffer",
+            "usage",
+            "format",
+            "size",
+            "rule",
+            "heap",
+            "device node",
+            "fds",
+            "physical segments",
+            "call",
+        ]);
+        for row in &self.rows {
+            buffers.add_row([
+                row.what.to_owned(),
+                row.usage.replace('|', " "),
+                row.format.to_owned(),
+                format!("{} x {}, {} KiB", row.width, row.height, row.bytes / 1024),
+                row.rule.clone(),
+                row.heap.clone(),
+                format!("/dev/dma_heap/{}", row.node),
+                Buffer::FDS.to_string(),
+                segments_text(&row.segments),
+                format!("{} µs", row.micros),
+            ]);
+        }
+        let mut captures = table(&["camera captures into", "heap", "physical segments", "outcome"]);
+        for capture in &self.captures {
+            captures.add_row([
+                capture.what.to_owned(),
+                capture.heap.clone(),
+                capture.segments.to_string(),
+                capture.outcome(),
+            ]);
+        }
+        format!("{buffers}\n\n{captures}")
+    }
+
+    pub fn json(&self) -> String {
+        let rows: Vec<Value> = self.rows.iter().map(row_json).collect();
+        let captures: Vec<Value> = self.captures.iter().map(capture_json).collect();
+        json!({ "buffers": rows, "captures": captures }).to_string()
+    }
+}
+
+fn row_json(row: &Row) -> Value {
+    json!({
+        "buffer": row.what,
+        "usage": row.usage,
+        "format": row.format,
+        "width": row.width,
+        "height": row.height,
+        "bytes": row.bytes,
+        "rule": row.rule,
+        "heap": row.heap,
+        "node": row.node,
+        "fds": Buffer::FDS,
+        "segments": row.segments.len(),
+        "micros": row.micros,
+    })
+}
+
+fn capture_json(capture: &Capture) -> Value {
+    json!({
+        "buffer": capture.what,
+        "heap": capture.heap,
+        "segments": capture.segments,
+        "frames": capture.outcome.as_ref().ok(),
+        "refused": capture.outcome.as_ref().err().map(camera::Error::to_string),
+    })
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH)
+        .set_header(header);
+    table
+}
+
+/// How many, and where the first one is.
+fn segments_text(segments: &[Range<u64>]) -> String {
+    let first = segments.first().map_or(0, |segment| segment.start);
+    format!("{} (first at {first:#x})", segments.len())
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The board's process 1: a small stand-in for Android's init, ueventd and `class_start`.
+//!
+//! Mounts, gives device nodes the modes and owners of the two `ueventd.rc` files, starts the
+//! services of the `.rc` files as the users they name, waits until their interfaces answer, and
+//! starts the agent. Then it reaps, restarts services that die, and powers off when the agent is
+//! gone. It reads the same files as a device does, so what a board ships is what is tested.
+
+mod identity;
+mod mounts;
+mod rc;
+mod supervisor;
+mod ueventd;
+
+use std::process::{Command, ExitCode};
+use std::{fs, io};
+
+use board_guest::NO_SERVICES;
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::resource::{Resource, setrlimit};
+
+use rc::Service;
+use supervisor::Supervisor;
+
+const PATH: &str = "/vendor/bin:/system/bin:/bin";
+const UEVENTD_FILES: [&str; 2] = ["/system/etc/ueventd.rc", "/vendor/etc/ueventd.rc"];
+const RC_FOLDERS: [&str; 2] = ["/system/etc/init", "/vendor/etc/init"];
+
+/// Nice -20, on the scale of `RLIMIT_NICE`.
+const HIGHEST_NICE: u64 = 40;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, verb, file, name] = arguments.as_slice()
+        && verb == identity::VERB
+    {
+        return identity::become_service(file, name);
+    }
+    if let Err(error) = bring_up() {
+        eprintln!("init: {error}; powering off");
+    }
+    // The agent is gone, or there was none: nobody can use this board any more.
+    match reboot(RebootMode::RB_POWER_OFF) {
+        Ok(never) => match never {},
+        Err(errno) => {
+            eprintln!("init: cannot power off: {errno}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bring_up() -> io::Result<()> {
+    mounts::mount_all()?;
+    // As Android's init does: binder raises its servers' priority within this limit.
+    setrlimit(Resource::RLIMIT_NICE, HIGHEST_NICE, HIGHEST_NICE)?;
+    run("/bin/busybox", &["--install", "-s", "/bin"])?;
+    for file in UEVENTD_FILES {
+        ueventd::apply(file.as_ref())?;
+    }
+    let mut supervisor = Supervisor::new()?;
+    let failed = if fs::read_to_string("/proc/cmdline")?.contains(NO_SERVICES) {
+        Vec::new()
+    } else {
+        start_services(&mut supervisor)?
+    };
+    supervisor.start_agent(&failed)?;
+    supervisor.run_until_agent_ends()
+}
+
+/// Starts every service, `class core` first, and returns one line for each that failed.
+fn start_services(supervisor: &mut Supervisor) -> io::Result<Vec<String>> {
+    let mut failed = Vec::new();
+    let mut services = Vec::new();
+    for folder in RC_FOLDERS {
+        for file in rc::files_in(folder.as_ref())? {
+            match rc::parse_file(&file) {
+                Ok(found) => services.extend(found),
+                Err(error) => failed.push(error.to_string()),
+            }
+        }
+    }
+    let (core, rest): (Vec<Service>, Vec<Service>) =
+        services.into_iter().filter(|s| !s.disabled).partition(|s| s.class == "core");
+    let interfaces: Vec<String> = rest.iter().flat_map(|s| s.interfaces.clone()).collect();
+    for service in core {
+        supervisor.start(service)?;
+    }
+    failed.extend(supervisor.wait_for_service_manager());
+    for service in rest {
+        supervisor.start(service)?;
+    }
+    for interface in &interfaces {
+        failed.extend(supervisor.wait_for_interface(interface));
+    }
+    Ok(failed)
+}
+
+fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
+    let status = Command::new(program).args(arguments).status()?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{program} {}: {status}", arguments.join(" "))))
+}

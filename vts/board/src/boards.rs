@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Boards are data: all that differs between two of them stands here.
+
+/// A board. Paths are relative to the repository's root.
+#[derive(Debug)]
+pub struct Board {
+    /// Its name in messages and in the cache.
+    pub name: &'static str,
+    /// The kernel's name of its architecture.
+    pub arch: &'static str,
+    /// Prefix of its C compiler, with the dash.
+    pub cross_compile: &'static str,
+    /// Rust's name of its architecture and C library.
+    pub rust_target: &'static str,
+    /// Debian's name of its architecture.
+    pub debian_arch: &'static str,
+    /// Debian packages that bring the compiler and its C library's headers.
+    pub compiler_packages: &'static [&'static str],
+    /// The QEMU program.
+    pub qemu: &'static str,
+    /// QEMU's machine with its properties.
+    pub machine: &'static str,
+    /// CPU model under emulation.
+    pub cpu: &'static str,
+    /// Cores.
+    pub cores: u8,
+    /// Memory in MiB unless the command line says otherwise.
+    pub memory: u32,
+    /// The kernel make target, below `arch/<arch>/boot/`.
+    pub kernel_image: &'static str,
+    /// What the kernel needs on top of tinyconfig.
+    pub kernel_config: &'static str,
+    /// Commands that a full kernel build prints; only the progress bar uses it.
+    pub kernel_steps: u64,
+    /// Device-tree overlay for the machine's own tree.
+    pub overlay: &'static str,
+    /// Kernel arguments, before those of the command line.
+    pub kernel_arguments: &'static str,
+    /// The heap policy installed in the image.
+    pub policy: &'static str,
+}
+
+/// The 64-bit board: QEMU's generic machine with three memory regions.
+pub static VIRT: Board = Board {
+    name: "virt",
+    arch: "arm64",
+    cross_compile: "aarch64-linux-gnu-",
+    rust_target: "aarch64-unknown-linux-gnu",
+    debian_arch: "arm64",
+    compiler_packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+    qemu: "qemu-system-aarch64",
+    machine: "virt,gic-version=3",
+    // The architecture's own pointer authentication is the costliest thing to emulate.
+    cpu: "max,pauth-impdef=on",
+    cores: 2,
+    memory: 1024,
+    kernel_image: "Image",
+    kernel_config: "kernel/board/virt.config",
+    kernel_steps: 1600,
+    overlay: "kernel/board/virt.dtso",
+    // A kernel that oopses must not go on to pass tests; -no-reboot turns the panic into an end.
+    kernel_arguments: "console=ttyAMA0 panic=-1 oops=panic vivid.allocators=1",
+    policy: "service/etc/virt/heaps.toml",
+};

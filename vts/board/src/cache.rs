@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What is built once and kept, in the user's cache folder.
+//!
+//! An entry is a folder whose name holds a hash of all that went into it. It is made under another
+//! name and renamed when it is whole, so an entry that exists is good, whenever a run was killed.
+//! Locks are flocks: the kernel drops them with their holder.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, OnFile, Result};
+
+/// Hash over everything that an entry depends on.
+#[derive(Debug, Default, Clone)]
+pub struct Key(Sha256);
+
+impl Key {
+    /// Adds one input; inputs cannot run into each other.
+    pub fn with(mut self, input: impl AsRef<[u8]>) -> Self {
+        let input = input.as_ref();
+        self.0.update((input.len() as u64).to_le_bytes());
+        self.0.update(input);
+        self
+    }
+
+    /// Twelve hex digits: enough to tell apart what one person builds.
+    pub fn digits(&self) -> String {
+        self.0.clone().finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+/// The cache folder.
+#[derive(Debug)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+impl Cache {
+    /// `$XDG_CACHE_HOME/dmaheap-gralloc`, or below `~/.cache`.
+    pub fn open() -> Result<Self> {
+        let base = match std::env::var_os("XDG_CACHE_HOME").filter(|v| !v.is_empty()) {
+            Some(base) => PathBuf::from(base),
+            None => std::env::home_dir()
+                .ok_or(Error::Usage("no home folder: set HOME or XDG_CACHE_HOME".into()))?
+                .join(".cache"),
+        };
+        let root = base.join("dmaheap-gralloc");
+        fs::create_dir_all(&root).on("cannot make the cache folder", &root)?;
+        Ok(Self { root })
+    }
+
+    /// A place of the cache by name, for those that keep their own order there.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The entry `name`; `make` fills the folder it is given if there is none yet.
+    pub fn entry(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let entry = self.path(name);
+        if entry.exists() {
+            return Ok(entry);
+        }
+        let _lock = self.lock(name)?;
+        if entry.exists() {
+            return Ok(entry);
+        }
+        let making = self.path(&format!("{name}.making"));
+        // A killed run's leftovers.
+        if making.exists() {
+            fs::remove_dir_all(&making).on("cannot remove", &making)?;
+        }
+        fs::create_dir(&making).on("cannot make", &making)?;
+        if let Err(error) = make(&making) {
+            // The error is what matters; the leftovers go at the next try if not now. Logs that
+            // the error names stay.
+            if !matches!(error, Error::Tool { .. }) {
+                let _ = fs::remove_dir_all(&making);
+            }
+            return Err(error);
+        }
+        fs::rename(&making, &entry).on("cannot rename to", &entry)?;
+        Ok(entry)
+    }
+
+    /// Waits until no other run holds the lock `name`.
+    pub fn lock(&self, name: &str) -> Result<Flock<File>> {
+        let path = self.path(&format!("{name}.lock"));
+        let open = || File::options().create(true).append(true).open(&path);
+        let file = open().on("cannot open", &path)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err(_) => eprintln!("waiting for another run that is making {name}"),
+        }
+        let file = open().on("cannot open", &path)?;
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| Error::File {
+            what: "cannot lock",
+            path,
+            source: errno.into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache() -> (tempfile::TempDir, Cache) {
+        let here = tempfile::tempdir().unwrap();
+        let root = here.path().to_owned();
+        (here, Cache { root })
+    }
+
+    #[test]
+    fn an_entry_is_made_once() {
+        let (_here, cache) = cache();
+        let mut made = 0;
+        for _ in 0..2 {
+            let entry = cache
+                .entry("x", |dir| {
+                    made += 1;
+                    fs::write(dir.join("file"), "content").on("cannot write", dir)
+                })
+                .unwrap();
+            assert_eq!(fs::read(entry.join("file")).unwrap(), b"content");
+        }
+        assert_eq!(made, 1);
+    }
+
+    #[test]
+    fn what_a_failed_or_killed_run_left_is_never_taken_for_an_entry() {
+        let (_here, cache) = cache();
+        cache.entry("x", |_| Err(Error::Usage("no".into()))).unwrap_err();
+        fs::create_dir(cache.path("x.making")).unwrap();
+        fs::write(cache.path("x.making").join("half"), "").unwrap();
+        let entry = cache.entry("x", |_| Ok(())).unwrap();
+        assert!(!entry.join("half").exists());
+    }
+
+    #[test]
+    fn inputs_of_a_key_do_not_run_into_each_other() {
+        let key = |a: &str, b: &str| Key::default().with(a).with(b).digits();
+        assert_ne!(key("ab", "c"), key("a", "bc"));
+    }
+}

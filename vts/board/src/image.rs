@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The guest's image: an initramfs laid out as Android's partitions are.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use cpio::newc::{Builder, ModeFileType, trailer};
+
+use crate::boards::Board;
+use crate::cache::Cache;
+use crate::error::{OnFile, Result};
+use crate::{foreign, repository, userland};
+
+/// Folders of the C library's packages that the guest needs, and their depth: not what lies
+/// deeper (character set converters, 10 MiB of them).
+const LIBRARY_FOLDERS: [&str; 4] = ["lib", "lib64", "usr/lib", "bin"];
+
+/// Where this workspace's programs go; those that are not named go to /system/bin.
+const PROGRAMS: [(&str, &str); 2] = [
+    ("init", "/init"),
+    ("allocator", "/vendor/bin/hw/android.hardware.graphics.allocator-service.dmaheap"),
+];
+
+/// Empty folders, for mounts and for people, with their modes.
+const FOLDERS: [(&str, u32); 6] = [
+    ("/dev", 0o755),
+    ("/proc", 0o755),
+    ("/sys", 0o755),
+    ("/tmp", 0o1777),
+    ("/root", 0o700),
+    ("/data", 0o755),
+];
+
+enum Entry {
+    Folder { mode: u32 },
+    File { source: PathBuf, mode: u32 },
+    Link { target: PathBuf },
+    Console,
+}
+
+/// What is in the image, by absolute guest path.
+struct Image(BTreeMap<PathBuf, Entry>);
+
+/// Builds what belongs into the image and packs it into an unnamed file.
+pub fn pack(board: &Board, cache: &Cache) -> Result<File> {
+    let mut image = Image(BTreeMap::new());
+    for (folder, mode) in FOLDERS {
+        image.0.insert(folder.into(), Entry::Folder { mode });
+    }
+    // The kernel opens it for init before anything is mounted.
+    image.put("/dev/console", Entry::Console);
+    image.add_libraries(&foreign::root(board, cache)?)?;
+    image.add_tree(&userland::binder_tools(board, cache)?, "/system/bin")?;
+    for (name, source) in userland::programs(board)? {
+        let place = PROGRAMS.iter().find(|(program, _)| *program == name);
+        let place = place.map_or(format!("/system/bin/{name}"), |(_, path)| (*path).to_owned());
+        image.add_file(&source, &place)?;
+    }
+    image.add_configuration(board)?;
+    let unnamed = Path::new("(the image)");
+    let mut file = tempfile::tempfile().on("cannot make a temporary file for", unnamed)?;
+    image.write(BufWriter::new(&mut file)).on("cannot write", unnamed)?;
+    file.rewind().on("cannot rewind", unnamed)?;
+    Ok(file)
+}
+
+impl Image {
+    /// Adds an entry, and the folders above it.
+    fn put(&mut self, path: impl Into<PathBuf>, entry: Entry) {
+        let path = path.into();
+        for above in path.ancestors().skip(1).filter(|a| a.parent().is_some()) {
+            self.0.entry(above.to_owned()).or_insert(Entry::Folder { mode: 0o755 });
+        }
+        self.0.insert(path, entry);
+    }
+
+    fn add_file(&mut self, source: &Path, place: &str) -> Result<()> {
+        let mode = fs::metadata(source).on("cannot read", source)?.permissions().mode();
+        let mode = if mode & 0o111 == 0 { 0o644 } else { 0o755 };
+        self.put(place, Entry::File { source: source.to_owned(), mode });
+        Ok(())
+    }
+
+    /// Adds all that is in the host's `folder` as `place`.
+    fn add_tree(&mut self, folder: &Path, place: &str) -> Result<()> {
+        for entry in fs::read_dir(folder).on("cannot read", folder)? {
+            let path = entry.on("cannot read", folder)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let place = format!("{place}/{name}");
+            if path.is_symlink() {
+                let target = fs::read_link(&path).on("cannot read", &path)?;
+                self.put(place, Entry::Link { target });
+            } else if path.is_dir() {
+                self.add_tree(&path, &place)?;
+            } else {
+                self.add_file(&path, &place)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_libraries(&mut self, root: &Path) -> Result<()> {
+        for folder in LIBRARY_FOLDERS {
+            let source = root.join(folder);
+            if source.is_dir() {
+                self.add_tree(&source, &format!("/{folder}"))?;
+            }
+        }
+        self.0.retain(|path, _| !path.components().any(|part| part.as_os_str() == "gconv"));
+        Ok(())
+    }
+
+    /// The files a board ships, and the platform's part that this board stands in for.
+    fn add_configuration(&mut self, board: &Board) -> Result<()> {
+        let guest = repository().join("vts/board/guest/etc");
+        for name in ["passwd", "group"] {
+            self.add_file(&guest.join(name), &format!("/etc/{name}"))?;
+        }
+        self.add_file(&guest.join("ueventd.rc"), "/system/etc/ueventd.rc")?;
+        self.add_tree(&guest.join("init"), "/system/etc/init")?;
+
+        let vendor = repository().join("service/etc");
+        self.add_file(&vendor.join("ueventd.rc"), "/vendor/etc/ueventd.rc")?;
+        self.add_file(&repository().join(board.policy), "/vendor/etc/dmaheap/heaps.toml")?;
+        const RC: &str = "android.hardware.graphics.allocator-service.dmaheap.rc";
+        self.add_file(&vendor.join(RC), &format!("/vendor/etc/init/{RC}"))
+    }
+
+    /// Writes the cpio archive; folders come before what is in them, as the kernel wants it.
+    fn write(&self, mut out: impl Write) -> io::Result<()> {
+        for (number, (path, entry)) in self.0.iter().enumerate() {
+            let name = path.to_string_lossy();
+            // Equal inode numbers would be taken for hard links.
+            let header = Builder::new(name.trim_start_matches('/')).ino(number as u32 + 1);
+            let (header, content) = match entry {
+                Entry::Folder { mode } => {
+                    (header.mode(*mode).set_mode_file_type(ModeFileType::Directory), Vec::new())
+                }
+                Entry::File { source, mode } => {
+                    let header = header.mode(*mode).set_mode_file_type(ModeFileType::Regular);
+                    (header, fs::read(source)?)
+                }
+                Entry::Link { target } => {
+                    let header = header.mode(0o777).set_mode_file_type(ModeFileType::Symlink);
+                    (header, target.as_os_str().as_encoded_bytes().to_vec())
+                }
+                Entry::Console => {
+                    let header = header.mode(0o600).set_mode_file_type(ModeFileType::Char);
+                    (header.rdev_major(5).rdev_minor(1), Vec::new())
+                }
+            };
+            let length = u32::try_from(content.len()).map_err(io::Error::other)?;
+            let mut entry = header.write(&mut out, length);
+            entry.write_all(&content)?;
+            entry.finish()?;
+        }
+        trailer(&mut out)?.flush()
+    }
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The board's kernel: Debian's source, this project's driver, the board's configuration.
+//!
+//! Three places of the cache, each with the key of what goes into it:
+//!
+//! - `linux-<version>`: the source tree, with the driver copied in under `drivers/dma-buf/heaps/`;
+//! - `build-<board>-<key>`: kbuild's objects, so that a changed driver file costs one compilation
+//!   and a link, and a changed configuration what depends on it;
+//! - `kernel-<board>-<key>`: a finished image. It is all that a second run looks at.
+//!
+//! The tree is shared, so one lock covers driver, build and image. A build that was killed leaves
+//! its mark in the build folder; objects newer than the mark are not trusted.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+use crate::boards::Board;
+use crate::cache::{Cache, Key};
+use crate::error::{Error, OnFile, Result};
+use crate::packages::KERNEL_SOURCE;
+use crate::progress::Step;
+use crate::{repository, tool};
+
+/// Source tree and objects of one board, in MiB, rounded up.
+const SPACE_NEEDED: u64 = 3 * 1024;
+/// Finished images kept; each is about 10 MiB.
+const IMAGES_KEPT: usize = 8;
+/// The driver's folder in the kernel tree.
+const DRIVER: &str = "drivers/dma-buf/heaps/dmaheap";
+/// The lines that hook it into its parent's Kconfig and Makefile.
+const HOOKS: [(&str, &str); 2] = [
+    ("Kconfig", "source \"drivers/dma-buf/heaps/dmaheap/Kconfig\"\n"),
+    ("Makefile", "obj-y += dmaheap/\n"),
+];
+const MARK: &str = ".building";
+
+/// The bootable image, built if the cache does not have it.
+pub fn image(board: &Board, cache: &Cache) -> Result<PathBuf> {
+    let build = Build::new(board, cache)?;
+    let image = cache.path(&format!("kernel-{}-{}", board.name, build.image_key));
+    if image.exists() {
+        return Ok(image);
+    }
+    let _lock = cache.lock("kernel")?;
+    if image.exists() {
+        return Ok(image);
+    }
+    build.run(&image)?;
+    forget_old_images(board, cache)?;
+    Ok(image)
+}
+
+struct Build<'a> {
+    board: &'a Board,
+    cache: &'a Cache,
+    source_version: String,
+    fragment: String,
+    driver: BTreeMap<String, Vec<u8>>,
+    folder: PathBuf,
+    image_key: String,
+}
+
+impl<'a> Build<'a> {
+    fn new(board: &'a Board, cache: &'a Cache) -> Result<Self> {
+        let source_version = tool::output(
+            "asking for the kernel source's version",
+            Command::new("dpkg-query").args(["-W", "-f=${Version}", KERNEL_SOURCE]),
+        )?;
+        let compiler = tool::output(
+            "asking for the compiler's version",
+            Command::new(format!("{}gcc", board.cross_compile)).arg("-dumpfullversion"),
+        )?;
+        let fragment = repository().join(board.kernel_config);
+        let fragment = fs::read_to_string(&fragment).on("cannot read", &fragment)?;
+        let driver = driver_files()?;
+
+        let tools = Key::default().with(&source_version).with(compiler);
+        let folder = cache.path(&format!("build-{}-{}", board.name, tools.digits()));
+        let image_key = driver
+            .iter()
+            .fold(tools.with(&fragment), |key, (name, content)| key.with(name).with(content))
+            .digits();
+        Ok(Self { board, cache, source_version, fragment, driver, folder, image_key })
+    }
+
+    fn run(&self, image: &Path) -> Result<()> {
+        let tree = self.source_tree()?;
+        copy_driver(&tree, &self.driver)?;
+        fs::create_dir_all(&self.folder).on("cannot make", &self.folder)?;
+        distrust_interrupted(&self.folder)?;
+        self.configure(&tree)?;
+
+        let step = Step::of_length(
+            format!("building the kernel for {}", self.board.name),
+            self.board.kernel_steps,
+        );
+        self.make(&tree, &[self.board.kernel_image], |line| {
+            if line.starts_with("  ") {
+                step.advance(1);
+            }
+        })?;
+        let built = self
+            .folder
+            .join("arch")
+            .join(self.board.arch)
+            .join("boot")
+            .join(self.board.kernel_image);
+        let copy = image.with_extension("making");
+        fs::copy(&built, &copy).on("cannot copy", &built)?;
+        fs::rename(&copy, image).on("cannot rename to", image)?;
+        let mark = self.folder.join(MARK);
+        fs::remove_file(&mark).on("cannot remove", &mark)?;
+        step.done();
+        Ok(())
+    }
+
+    fn source_tree(&self) -> Result<PathBuf> {
+        self.cache.entry(&format!("linux-{}", self.source_version), |folder| {
+            require_space(folder)?;
+            let archive = PathBuf::from(format!("/usr/src/{KERNEL_SOURCE}.tar.xz"));
+            let file = File::open(&archive).on("cannot open", &archive)?;
+            let length = file.metadata().on("cannot read", &archive)?.len();
+            let step = Step::of_length("unpacking the kernel's source", length);
+            let log = folder.join("tar.log");
+            let mut command = tool::bound_to_us("tar", "TERM");
+            command
+                .args(["-xJ", "--strip-components=1", "-C"])
+                .arg(folder)
+                .stdin(Stdio::piped())
+                .stderr(File::create(&log).on("cannot write", &log)?);
+            let mut tar = command.spawn().on("cannot start tar for", &archive)?;
+            if let Some(mut stdin) = tar.stdin.take() {
+                // Where tar gives up, its own words say why; the broken pipe does not.
+                let _ = io::copy(&mut counted(file, &step), &mut stdin);
+            }
+            let status = tar.wait().on("cannot wait for tar of", &archive)?;
+            tool::check("unpacking the kernel's source", "is the disk full?", status, &log)?;
+            step.done();
+            Ok(())
+        })
+    }
+
+    /// tinyconfig and the fragment; a fragment line that did not survive is an error.
+    fn configure(&self, tree: &Path) -> Result<()> {
+        let config = self.folder.join(".config");
+        self.make(tree, &["tinyconfig"], |_| ())?;
+        let tiny = fs::read_to_string(&config).on("cannot read", &config)?;
+        fs::write(&config, tiny + &self.fragment).on("cannot write", &config)?;
+        self.make(tree, &["olddefconfig"], |_| ())?;
+        let got = fs::read_to_string(&config).on("cannot read", &config)?;
+        let got: Vec<&str> = got.lines().collect();
+        let is_option = |l: &&str| l.starts_with("CONFIG_") || l.starts_with("# CONFIG_");
+        let mut lost = self.fragment.lines().filter(is_option).filter(|l| !got.contains(l));
+        let Some(first) = lost.next() else { return Ok(()) };
+        Err(Error::LostConfig {
+            fragment: repository().join(self.board.kernel_config),
+            lines: std::iter::once(first).chain(lost).collect::<Vec<_>>().join("\n"),
+        })
+    }
+
+    fn make(&self, tree: &Path, goals: &[&str], on_line: impl FnMut(&str)) -> Result<()> {
+        const HINT: &str = "an error in kernel/*.c or in the board's fragment is mended there; \
+                            for any other, remove the build folder that holds the log";
+        let jobs = std::thread::available_parallelism().map_or(1, |n| n.get());
+        // TERM: make then removes the targets it was at.
+        let mut command = tool::bound_to_us("make", "TERM");
+        command
+            .arg("-C")
+            .arg(tree)
+            .arg(format!("-j{jobs}"))
+            .arg(format!("O={}", self.folder.display()))
+            .arg(format!("ARCH={}", self.board.arch))
+            .arg(format!("CROSS_COMPILE={}", self.board.cross_compile))
+            .args(goals)
+            // What is built does not say who built it.
+            .envs([("KBUILD_BUILD_USER", "dmaheap"), ("KBUILD_BUILD_HOST", "board")])
+            .env_remove("MAKEFLAGS");
+        let what = format!("kernel make {}", goals.join(" "));
+        tool::run(&what, HINT, command, &self.folder.join("build.log"), on_line)
+    }
+}
+
+/// The driver: sources, Kconfig and Makefile on the top level of `kernel/`.
+fn driver_files() -> Result<BTreeMap<String, Vec<u8>>> {
+    let folder = repository().join("kernel");
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(&folder).on("cannot read", &folder)? {
+        let path = entry.on("cannot read", &folder)?.path();
+        let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+        let belongs =
+            name == "Kconfig" || name == "Makefile" || name.ends_with(".c") || name.ends_with(".h");
+        if belongs {
+            files.insert(name.to_owned(), fs::read(&path).on("cannot read", &path)?);
+        }
+    }
+    Ok(files)
+}
+
+/// Makes the driver's folder in the tree equal to `files`. Unchanged files keep their times, so
+/// that kbuild leaves their objects alone.
+fn copy_driver(tree: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let folder = tree.join(DRIVER);
+    fs::create_dir_all(&folder).on("cannot make", &folder)?;
+    for entry in fs::read_dir(&folder).on("cannot read", &folder)? {
+        let path = entry.on("cannot read", &folder)?.path();
+        let known =
+            path.file_name().and_then(|n| n.to_str()).is_some_and(|n| files.contains_key(n));
+        if !known {
+            fs::remove_file(&path).on("cannot remove", &path)?;
+        }
+    }
+    for (name, content) in files {
+        let path = folder.join(name);
+        if fs::read(&path).ok().as_ref() != Some(content) {
+            fs::write(&path, content).on("cannot write", &path)?;
+        }
+    }
+    for (name, line) in HOOKS {
+        let path = folder.with_file_name(name);
+        let text = fs::read_to_string(&path).on("cannot read", &path)?;
+        if !text.contains(line) {
+            fs::write(&path, text + line).on("cannot write", &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what an interrupted build wrote last: a killed compiler leaves half an object that
+/// looks newer than its source. Then marks this build as begun.
+fn distrust_interrupted(folder: &Path) -> Result<()> {
+    let mark = folder.join(MARK);
+    if let Ok(since) = fs::metadata(&mark).and_then(|m| m.modified()) {
+        remove_objects_since(folder, since)?;
+    }
+    fs::write(&mark, "").on("cannot write", &mark)
+}
+
+fn remove_objects_since(folder: &Path, since: SystemTime) -> Result<()> {
+    for entry in fs::read_dir(folder).on("cannot read", folder)? {
+        let entry = entry.on("cannot read", folder)?;
+        let path = entry.path();
+        let metadata = entry.metadata().on("cannot read", &path)?;
+        let is_output = path.extension().is_none_or(|e| e == "o" || e == "a");
+        if metadata.is_dir() {
+            remove_objects_since(&path, since)?;
+        } else if is_output && metadata.modified().is_ok_and(|at| at >= since) {
+            fs::remove_file(&path).on("cannot remove", &path)?;
+        }
+    }
+    Ok(())
+}
+
+fn require_space(folder: &Path) -> Result<()> {
+    let stat = nix::sys::statvfs::statvfs(folder).map_err(io::Error::from);
+    let stat = stat.on("cannot ask for the free space of", folder)?;
+    let free = stat.blocks_available() * stat.fragment_size() / (1024 * 1024);
+    if free >= SPACE_NEEDED {
+        return Ok(());
+    }
+    Err(Error::DiskFull { path: folder.to_owned(), free, needed: SPACE_NEEDED })
+}
+
+/// Removes all but the newest images of the board.
+fn forget_old_images(board: &Board, cache: &Cache) -> Result<()> {
+    let root = cache.path("");
+    let prefix = format!("kernel-{}-", board.name);
+    let mut images = Vec::new();
+    for entry in fs::read_dir(&root).on("cannot read", &root)? {
+        let entry = entry.on("cannot read", &root)?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            let built = entry.metadata().and_then(|m| m.modified()).on("cannot read", &root)?;
+            images.push((built, entry.path()));
+        }
+    }
+    images.sort_by(|a, b| b.cmp(a));
+    for (_, path) in images.into_iter().skip(IMAGES_KEPT) {
+        fs::remove_file(&path).on("cannot remove", &path)?;
+    }
+    Ok(())
+}
+
+/// A reader that moves the step's bar.
+fn counted<'a>(reader: impl Read + 'a, step: &'a Step) -> impl Read + 'a {
+    struct Counted<'a, R>(R, &'a Step);
+    impl<R: Read> Read for Counted<'_, R> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let got = self.0.read(buf)?;
+            self.1.advance(got as u64);
+            Ok(got)
+        }
+    }
+    Counted(reader, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_driver_in_the_tree_follows_the_repository() {
+        let tree = tempfile::tempdir().unwrap();
+        let heaps = tree.path().join("drivers/dma-buf/heaps");
+        fs::create_dir_all(&heaps).unwrap();
+        for name in ["Kconfig", "Makefile"] {
+            fs::write(heaps.join(name), "# first line\n").unwrap();
+        }
+        let file = |name: &str, content: &str| (name.to_owned(), content.as_bytes().to_vec());
+        copy_driver(tree.path(), &[file("a.c", "1"), file("b.c", "1")].into()).unwrap();
+        let b = heaps.join("dmaheap/b.c");
+        let before = fs::metadata(&b).unwrap().modified().unwrap();
+        copy_driver(tree.path(), &[file("b.c", "1"), file("c.c", "2")].into()).unwrap();
+
+        assert!(!heaps.join("dmaheap/a.c").exists());
+        assert_eq!(fs::read(heaps.join("dmaheap/c.c")).unwrap(), b"2");
+        assert_eq!(fs::metadata(&b).unwrap().modified().unwrap(), before);
+        let makefile = fs::read_to_string(heaps.join("Makefile")).unwrap();
+        assert_eq!(makefile, "# first line\nobj-y += dmaheap/\n");
+    }
+
+    #[test]
+    fn an_interrupted_build_keeps_sources_and_old_objects_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("old.o"), "").unwrap();
+        let old = File::open(at("old.o")).unwrap();
+        old.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        distrust_interrupted(folder.path()).unwrap();
+        fs::write(at("half.o"), "").unwrap();
+        fs::write(at("half.c"), "").unwrap();
+        distrust_interrupted(folder.path()).unwrap();
+        assert!(at("old.o").exists() && at("half.c").exists() && !at("half.o").exists());
+    }
+}

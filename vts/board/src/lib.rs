@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The virtual board: a kernel with this project's heap driver, an image with its userland, and a
+//! QEMU machine that runs both.
+//!
+//! One boot's way through the modules: [`boards`] says what a board is; [`packages`] makes the
+//! host able to build it; [`kernel`] and [`userland`] build, both through [`cache`]; [`image`]
+//! packs; [`devicetree`] merges the overlay into the machine's own tree; [`machine`] starts QEMU;
+//! [`guest`] talks to the agent inside.
+
+pub mod boards;
+mod cache;
+mod devicetree;
+pub mod error;
+mod foreign;
+pub mod guest;
+mod image;
+mod kernel;
+mod machine;
+mod packages;
+mod progress;
+mod tool;
+mod userland;
+
+pub use boards::Board;
+pub use error::{Error, Result};
+pub use guest::{Boot, Guest};
+
+use std::path::PathBuf;
+
+/// The repository's root.
+pub fn repository() -> PathBuf {
+    // This crate lies two folders below it.
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// Where results for people go: pictures, logs, reports.
+pub fn results() -> PathBuf {
+    repository().join("target/board")
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the host needs from Debian's packages.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::unistd::geteuid;
+
+use crate::boards::Board;
+use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::progress::Step;
+use crate::tool;
+
+/// The kernel's source; the LTS that current Android kernels derive from.
+pub const KERNEL_SOURCE: &str = "linux-source-6.12";
+
+/// What building and booting needs whatever the board.
+const COMMON: [&str; 14] = [
+    KERNEL_SOURCE,
+    "bc",
+    "bison",
+    "device-tree-compiler",
+    "dpkg",
+    "flex",
+    "gcc",
+    "libc6-dev",
+    "libelf-dev",
+    "libssl-dev",
+    "make",
+    "qemu-system-arm",
+    "util-linux",
+    "xz-utils",
+];
+
+/// Makes sure that everything is installed; installs what is not, if `install` allows.
+pub fn provide(board: &Board, cache: &Cache, install: bool) -> Result<()> {
+    let wanted: BTreeSet<&str> = COMMON.iter().chain(board.compiler_packages).copied().collect();
+    if !Path::new("/usr/bin/apt-get").exists() {
+        return Err(Error::Missing {
+            names: wanted.into_iter().collect::<Vec<_>>().join(" "),
+            hint: "these are Debian 12's names; this system has no apt-get, and the board is \
+                   built from Debian's packages (the kernel's source among them): use Debian 12 \
+                   or a container of it"
+                .into(),
+        });
+    }
+    let missing = missing_of(&wanted);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let command = format!("apt-get update && apt-get install {}", missing.join(" "));
+    if !install {
+        return Err(Error::Missing {
+            names: missing.join(" "),
+            hint: format!("install them: {command}"),
+        });
+    }
+    let _lock = cache.lock("packages")?;
+    let missing = missing_of(&wanted);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    install_all(&missing, cache)
+}
+
+/// Those of `wanted` that dpkg does not have installed.
+fn missing_of<'a>(wanted: &BTreeSet<&'a str>) -> Vec<&'a str> {
+    // It fails where one is unknown, and prints the others all the same.
+    let known = Command::new("dpkg-query")
+        .args(["-W", "-f=${db:Status-Status} ${Package}\n"])
+        .args(wanted)
+        .stderr(Stdio::null())
+        .output()
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
+    let installed: BTreeSet<&str> =
+        known.lines().filter_map(|line| line.strip_prefix("installed ")).collect();
+    wanted.iter().filter(|package| !installed.contains(*package)).copied().collect()
+}
+
+fn install_all(missing: &[&str], cache: &Cache) -> Result<()> {
+    const HINT: &str = "is there a network, and is Debian 12 with its security updates in \
+                        /etc/apt? Then try again, or install the packages by hand";
+    eprintln!("installing from Debian: {}", missing.join(" "));
+    let step = Step::new("installing Debian packages");
+    let log = cache.path("apt.log");
+    let calls: [&[&str]; 2] = [&["update"], &["install", "-y", "--no-install-recommends"]];
+    for arguments in calls {
+        let mut command = as_root("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        if arguments[0] == "install" {
+            command.args(missing);
+        }
+        let what = format!("apt-get {} {}", arguments[0], missing.join(" "));
+        tool::run(&what, HINT, command, &log, |_| ())?;
+    }
+    step.done();
+    Ok(())
+}
+
+fn as_root(program: &str) -> Command {
+    if geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.arg(program);
+    command
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The board tool as its users call it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+use crate::fixture::{expect_contains, expect_eq, fail, ran, run_tool, scratch, tool};
+
+pub fn exec_passes_output_status_and_files_on() -> Outcome {
+    let here = scratch("exec")?;
+    fs::write(here.join("in"), "carried\n")?;
+    let push = format!("{}:/tmp/in", here.join("in").display());
+    let pull = format!("/tmp/out:{}", here.join("out").display());
+    let script = "cat /tmp/in; cp /tmp/in /tmp/out; echo wrong >&2; exit 7";
+    let result = run_tool(&["exec", "--push", &push, "--pull", &pull, "--", "sh", "-c", script])?;
+    expect_eq("status", result.code, Some(7))?;
+    expect_eq("output", result.stdout.as_str(), "carried\n")?;
+    expect_contains(&result.stderr, "wrong\n")?;
+    expect_eq("pulled file", fs::read_to_string(here.join("out"))?.as_str(), "carried\n")
+}
+
+pub fn exec_reports_a_kernel_panic() -> Outcome {
+    let result = run_tool(&[
+        "exec",
+        "--",
+        "sh",
+        "-c",
+        "echo before; echo c > /proc/sysrq-trigger; sleep 60",
+    ])?;
+    expect_eq("status", result.code, Some(125))?;
+    expect_contains(&result.stderr, "the guest died (running sh -c")?;
+    expect_contains(&result.stderr, "Kernel panic - not syncing: sysrq triggered crash")
+}
+
+pub fn exec_ends_a_hung_guest_and_shows_its_console() -> Outcome {
+    let result = run_tool(&["exec", "--timeout", "20", "--", "sleep", "1000"])?;
+    expect_eq("status", result.code, Some(125))?;
+    expect_contains(&result.stderr, "did not finish in time (running sleep 1000)")?;
+    expect_contains(&result.stderr, "Run /init as init process")
+}
+
+pub fn exec_refuses_a_missing_push_before_booting() -> Outcome {
+    let result = run_tool(&["exec", "--push", "/no/such:/tmp/x", "--", "true"])?;
+    expect_eq("status", result.code, Some(125))?;
+    expect_eq(
+        "message",
+        result.stderr.as_str(),
+        "error: --push: there is no /no/such on this host\n",
+    )
+}
+
+const OTHER_OVERLAY: &str = r#"/dts-v1/;
+/plugin/;
+/ {
+    fragment@0 {
+        target-path = "/";
+        __overlay__ {
+            reserved-memory {
+                #address-cells = <2>;
+                #size-cells = <2>;
+                ranges;
+                other@50000000 {
+                    compatible = "shared-dma-pool";
+                    reusable;
+                    reg = <0x0 0x50000000 0x0 0x1000000>;
+                };
+            };
+        };
+    };
+};
+"#;
+
+pub fn exec_boots_without_services_memory_and_overlay_of_choice() -> Outcome {
+    let overlay = scratch("overlay")?.join("other.dtso");
+    fs::write(&overlay, OTHER_OVERLAY)?;
+    let overlay = overlay.display().to_string();
+    let script = "grep MemTotal /proc/meminfo; ls /dev/dma_heap; cat /proc/cmdline; \
+                  pidof rsb_hub || echo no services";
+    let result = run_tool(&[
+        "exec",
+        "--no-services",
+        "--memory",
+        "640",
+        "--append",
+        "board.test=appended",
+        "--dtbo",
+        &overlay,
+        "--",
+        "sh",
+        "-c",
+        script,
+    ])?;
+    expect_eq("status", result.code, Some(0))?;
+    expect_contains(&result.stdout, "other@50000000")?;
+    expect_contains(&result.stdout, "board.test=appended")?;
+    expect_contains(&result.stdout, "no services")?;
+    let total = result.stdout.split_whitespace().nth(1).unwrap_or("0").parse::<u32>()?;
+    if !(512 * 1024..640 * 1024).contains(&total) {
+        return fail(format!("640 MiB were asked for, the guest has {total} KiB"));
+    }
+    Ok(())
+}
+
+/// A dpkg-query that knows nothing makes every package look missing.
+pub fn missing_packages_are_only_named_when_told_so() -> Outcome {
+    let bin = scratch("bin")?;
+    let fake = bin.join("dpkg-query");
+    fs::write(&fake, "#!/bin/sh\nexit 1\n")?;
+    fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH")?);
+    let result = ran(tool(&["--no-install", "exec", "--", "true"]).env("PATH", path))?;
+    expect_eq("status", result.code, Some(125))?;
+    for part in ["missing: ", "linux-source-6.12", "qemu-system-arm", "apt-get install"] {
+        expect_contains(&result.stderr, part)?;
+    }
+    Ok(())
+}
+
+pub fn killed_tool_leaves_no_qemu() -> Outcome {
+    let mut command = tool(&["exec", "--", "sh", "-c", "echo up; sleep 1000"]);
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut up = [0; 3];
+    if let Some(stdout) = running.stdout.as_mut() {
+        std::io::Read::read_exact(stdout, &mut up)?;
+    }
+    let qemu = child_of(running.id())?;
+    running.kill()?;
+    running.wait()?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Path::new("/proc").join(&qemu).exists() {
+        if Instant::now() > deadline {
+            return fail(format!("QEMU, process {qemu}, outlived the tool"));
+        }
+        sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// The one child of a process, by id.
+fn child_of(parent: u32) -> Result<String, libtest_mimic::Failed> {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+    match children.split_whitespace().collect::<Vec<_>>()[..] {
+        [one] => Ok(one.to_owned()),
+        _ => fail(format!("process {parent} has these children: '{children}'")),
+    }
+}
+
+pub fn two_boards_at_once_do_not_disturb_each_other() -> Outcome {
+    let here = scratch("two")?;
+    let start = |name: &str| {
+        let out = here.join(name);
+        let pull = format!("/tmp/name:{}", out.display());
+        let script = format!("sleep 2; echo {name} | tee /tmp/name");
+        tool(&["exec", "--pull", &pull, "--", "sh", "-c", &script])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+    };
+    let (first, second) = (start("first")?, start("second")?);
+    for (name, running) in [("first", first), ("second", second)] {
+        let output = running.wait_with_output()?;
+        expect_eq("status", output.status.code(), Some(0))?;
+        expect_eq("output", String::from_utf8_lossy(&output.stdout).trim(), name)?;
+        expect_eq("file", fs::read_to_string(here.join(name))?.trim(), name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the demonstration claims, checked.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::sync::{Mutex, PoisonError};
+
+use board::{Boot, Guest};
+use libtest_mimic::Failed;
+use serde_json::Value;
+
+use crate::Outcome;
+use crate::fixture::{boot, expect_contains, expect_eq, fail, scratch, succeed, with_guest};
+
+const PICTURE: &str = "/tmp/camera.png";
+const POLICY: &str = "/vendor/etc/dmaheap/heaps.toml";
+
+fn demonstrate(guest: &mut Guest) -> Result<Value, Failed> {
+    let json = succeed(guest, &format!("demo --json --picture {PICTURE}"))?;
+    serde_json::from_str(&json).map_err(Failed::from)
+}
+
+/// The demonstration's findings in the shared guest; run once.
+fn findings() -> Result<Value, Failed> {
+    static FOUND: Mutex<Option<Value>> = Mutex::new(None);
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    if found.is_none() {
+        *found = Some(with_guest(demonstrate)?);
+    }
+    found.clone().ok_or(Failed::without_message())
+}
+
+/// The entry of `list` that is about `buffer`.
+fn entry<'a>(findings: &'a Value, list: &str, buffer: &str) -> Result<&'a Value, Failed> {
+    let entries = findings[list].as_array().into_iter().flatten();
+    entries
+        .into_iter()
+        .find(|entry| entry["buffer"] == buffer)
+        .map_or_else(|| fail(format!("no '{buffer}' in {findings}")), Ok)
+}
+
+fn expect_origin(buffer: &str, node: &str, segments: Option<u64>) -> Outcome {
+    let findings = findings()?;
+    let row = entry(&findings, "buffers", buffer)?;
+    expect_eq("node", row["node"].as_str(), Some(node))?;
+    if segments.is_some() {
+        expect_eq("physical segments", row["segments"].as_u64(), segments)?;
+    }
+    Ok(())
+}
+
+pub fn framebuffer_is_one_segment_of_the_default_region() -> Outcome {
+    expect_origin("framebuffer", "default_cma_region", Some(1))
+}
+
+pub fn camera_output_is_one_segment_of_the_camera_region() -> Outcome {
+    expect_origin("camera output", "camera@54000000", Some(1))
+}
+
+pub fn app_window_and_cpu_buffer_come_from_system() -> Outcome {
+    expect_origin("app window", "system", None)?;
+    expect_origin("CPU buffer", "system", None)
+}
+
+pub fn camera_captures_into_its_own_buffers() -> Outcome {
+    let findings = findings()?;
+    let capture = entry(&findings, "captures", "camera output")?;
+    expect_eq("refusal", &capture["refused"], &Value::Null)?;
+    expect_eq("frames", capture["frames"].as_u64(), Some(6))
+}
+
+pub fn camera_refuses_a_scattered_app_window() -> Outcome {
+    let findings = findings()?;
+    let capture = entry(&findings, "captures", "app window")?;
+    if capture["segments"].as_u64() <= Some(1) {
+        return fail(format!("the window's buffer is contiguous, which proves nothing: {capture}"));
+    }
+    expect_contains(capture["refused"].as_str().unwrap_or("captured"), "VIDIOC_QBUF: Bad address")?;
+    // It is the driver that says why.
+    expect_contains(&with_guest(|guest| Ok(guest.console()))?, "contiguous chunk is too small")
+}
+
+/// Eight vertical bars, three quarters down, below all of the text that vivid writes.
+pub fn picture_shows_the_test_pattern() -> Outcome {
+    findings()?;
+    let file = scratch("picture")?.join("camera.png");
+    with_guest(|guest| guest.pull(PICTURE, &file).map_err(Failed::from))?;
+    let mut reader = png::Decoder::new(BufReader::new(File::open(&file)?)).read_info()?;
+    let mut pixels = vec![0; reader.output_buffer_size().ok_or("a picture without a size")?];
+    let info = reader.next_frame(&mut pixels)?;
+    expect_eq("size", (info.width, info.height), (1920, 1080))?;
+    let row = 810 * 1920;
+    let bars: Vec<[bool; 3]> = (0..8)
+        .map(|bar| {
+            let at = 3 * (row + 120 + 240 * bar);
+            [0, 1, 2].map(|channel| pixels[at + channel] > 128)
+        })
+        .collect();
+    // White, yellow, cyan, green, magenta, red, blue, black.
+    let (on, off) = (true, false);
+    let expected = vec![
+        [on, on, on],
+        [on, on, off],
+        [off, on, on],
+        [off, on, off],
+        [on, off, on],
+        [on, off, off],
+        [off, off, on],
+        [off, off, off],
+    ];
+    expect_eq("bars as red, green, blue", bars, expected)
+}
+
+pub fn changed_rule_changes_the_heap() -> Outcome {
+    let mut guest = boot(&Boot::default())?;
+    let policy = succeed(&mut guest, &format!("cat {POLICY}"))?;
+    let before = demonstrate(&mut guest)?;
+    let row = entry(&before, "buffers", "framebuffer")?;
+    expect_eq("node", row["node"].as_str(), Some("default_cma_region"))?;
+
+    let rule = row["rule"].as_str().unwrap_or_default();
+    let changed = rule_with_heap(&policy, rule, "camera")?;
+    let file = scratch("policy")?.join("heaps.toml");
+    std::fs::write(&file, changed)?;
+    guest.push(&file, POLICY)?;
+    succeed(&mut guest, "kill $(pidof android.hardware.graphics.allocator-service.dmaheap)")?;
+    let after = demonstrate(&mut guest)?;
+    let row = entry(&after, "buffers", "framebuffer")?;
+    expect_eq("node", row["node"].as_str(), Some("camera@54000000"))
+}
+
+/// The policy with another heap in the rule of this name.
+fn rule_with_heap(policy: &str, rule: &str, heap: &str) -> Result<String, Failed> {
+    let (before, from_name) = match policy.split_once(&format!("name = \"{rule}\"")) {
+        Some(parts) => parts,
+        None => return fail(format!("no rule '{rule}' in:\n{policy}")),
+    };
+    let Some((between, from_heap)) = from_name.split_once("heap = \"") else {
+        return fail(format!("rule '{rule}' names no heap"));
+    };
+    let Some((_, after)) = from_heap.split_once('"') else { return fail("an open quote") };
+    Ok(format!("{before}name = \"{rule}\"{between}heap = \"{heap}\"{after}"))
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The shared guest, and the board tool as a user runs it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use board::guest::Output;
+use board::{Boot, Error, Guest, boards};
+use board_guest::wire::Exit;
+use libtest_mimic::Failed;
+
+/// Fails the test with a text.
+pub fn fail<T>(why: impl Into<String>) -> Result<T, Failed> {
+    Err(Failed::from(why.into()))
+}
+
+/// Fails the test unless `got` is `expected`.
+pub fn expect_eq<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    got: T,
+    expected: T,
+) -> Result<(), Failed> {
+    if got == expected {
+        return Ok(());
+    }
+    fail(format!("{what}: got {got:?}, expected {expected:?}"))
+}
+
+/// Fails the test, and shows the text, unless it contains `part`.
+pub fn expect_contains(text: &str, part: &str) -> Result<(), Failed> {
+    if text.contains(part) { Ok(()) } else { fail(format!("'{part}' is not in:\n{text}")) }
+}
+
+/// A guest of the test's own.
+pub fn boot(boot: &Boot) -> Result<Guest, Failed> {
+    Guest::boot(&boards::VIRT, boot).map_err(Failed::from)
+}
+
+/// Lends the shared guest; boots it the first time, and again after a test that killed it.
+pub fn with_guest<T>(test: impl FnOnce(&mut Guest) -> Result<T, Failed>) -> Result<T, Failed> {
+    static SHARED: Mutex<Option<Guest>> = Mutex::new(None);
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut guest = match shared.take() {
+        Some(guest) => guest,
+        None => boot(&Boot::default())?,
+    };
+    let result = test(&mut guest);
+    if guest.shell("true").is_ok() {
+        *shared = Some(guest);
+    }
+    result
+}
+
+/// A shell command in the shared guest that must succeed; its standard output.
+pub fn sh(script: &str) -> Result<String, Failed> {
+    with_guest(|guest| succeed(guest, script))
+}
+
+/// A shell command that must succeed; its standard output.
+pub fn succeed(guest: &mut Guest, script: &str) -> Result<String, Failed> {
+    let output: Output = guest.shell(script)?;
+    match output.exit {
+        Exit::Code(0) => Ok(output.stdout),
+        exit => fail(format!("'{script}' ended with {exit:?}\n{}{}", output.stdout, output.stderr)),
+    }
+}
+
+/// The board tool, as `cargo run --` starts it.
+pub fn tool(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_board"));
+    command.args(arguments);
+    command
+}
+
+/// What the board tool did.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs the board tool to its end.
+pub fn run_tool(arguments: &[&str]) -> Result<Ran, Failed> {
+    ran(&mut tool(arguments))
+}
+
+/// Runs any prepared command to its end.
+pub fn ran(command: &mut Command) -> Result<Ran, Failed> {
+    let output = command.output().map_err(Failed::from)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Ran {
+        code: output.status.code(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    })
+}
+
+/// A folder of this test run, removed at its end.
+pub fn scratch(name: &str) -> Result<PathBuf, Failed> {
+    static SCRATCH: LazyLock<Option<tempfile::TempDir>> =
+        LazyLock::new(|| tempfile::tempdir().ok());
+    let Some(folder) = SCRATCH.as_ref() else { return fail("no temporary folder") };
+    let path = folder.path().join(name);
+    fs::create_dir_all(&path)?;
+    Ok(path)
+}
+
+/// Compiles a C program for the board with `flags`.
+pub fn compile(name: &str, source: &str, flags: &[&str]) -> Result<PathBuf, Failed> {
+    let folder = scratch("c")?;
+    let (file, program) = (folder.join(format!("{name}.c")), folder.join(name));
+    fs::write(&file, source)?;
+    let mut gcc = Command::new(format!("{}gcc", boards::VIRT.cross_compile));
+    let result = ran(gcc.arg("-o").arg(&program).arg(&file).args(flags))?;
+    if result.code == Some(0) { Ok(program) } else { fail(result.stderr) }
+}
+
+/// An error of the board that must be `Refused`; its text.
+pub fn refusal<T>(result: Result<T, Error>) -> Result<String, Failed> {
+    match result {
+        Ok(_) => fail("it worked, and must not"),
+        Err(error @ (Error::Refused(_) | Error::Usage(_))) => Ok(error.to_string()),
+        Err(other) => fail(format!("another error: {other}")),
+    }
+}

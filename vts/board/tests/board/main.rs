@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What needs a booted board, one test per fact: `cargo test NAME` runs those that match.
+//!
+//! Tests that only look share one guest. Those that break something, or are about booting, bring
+//! their own. A board that does not start fails the test; nothing is skipped.
+
+mod board_tool;
+mod channel;
+mod demonstration;
+mod fixture;
+mod services;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// A test's result; any error fails it with its text.
+type Outcome = Result<(), Failed>;
+
+/// A test with the name of its function, below that of its module.
+macro_rules! trials {
+    ($($module:ident :: { $($test:ident),* $(,)? })*) => {
+        vec![$($(
+            Trial::test(concat!(stringify!($module), "::", stringify!($test)), $module::$test)
+        ),*),*]
+    };
+}
+
+fn main() -> std::process::ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Guests are as large as the machine: two at once would only wait for one another.
+    arguments.test_threads = Some(1);
+    let trials = trials! {
+        demonstration::{
+            framebuffer_is_one_segment_of_the_default_region,
+            camera_output_is_one_segment_of_the_camera_region,
+            app_window_and_cpu_buffer_come_from_system,
+            camera_captures_into_its_own_buffers,
+            camera_refuses_a_scattered_app_window,
+            picture_shows_the_test_pattern,
+            changed_rule_changes_the_heap,
+        }
+        services::{
+            allocator_runs_as_system_with_the_rights_of_its_rc_file,
+            heap_nodes_have_the_modes_and_owners_of_ueventd_rc,
+            heaps_have_the_names_of_newer_kernels,
+            killed_allocator_comes_back,
+            console_shows_no_kernel_warning,
+        }
+        channel::{
+            exit_status_of_a_static_c_program_arrives,
+            exit_status_of_a_dynamic_c_program_arrives,
+            dlopen_finds_the_cpp_library,
+            signal_is_reported_as_a_shell_does,
+            missing_program_is_named,
+            large_output_arrives_whole_on_both_streams,
+            daemon_left_behind_does_not_hold_the_command,
+            folder_keeps_contents_and_modes_both_ways,
+            large_file_arrives_whole_both_ways,
+            proc_file_is_pulled_whole,
+            missing_guest_file_is_named,
+            full_guest_disk_is_reported_and_survived,
+        }
+        board_tool::{
+            exec_passes_output_status_and_files_on,
+            exec_reports_a_kernel_panic,
+            exec_ends_a_hung_guest_and_shows_its_console,
+            exec_refuses_a_missing_push_before_booting,
+            exec_boots_without_services_memory_and_overlay_of_choice,
+            missing_packages_are_only_named_when_told_so,
+            killed_tool_leaves_no_qemu,
+            two_boards_at_once_do_not_disturb_each_other,
+        }
+    };
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

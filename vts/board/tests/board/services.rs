@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The board after boot: services, nodes, names.
+
+use board::Boot;
+
+use crate::Outcome;
+use crate::fixture::{boot, expect_contains, expect_eq, fail, sh, succeed, with_guest};
+
+const ALLOCATOR: &str = "android.hardware.graphics.allocator-service.dmaheap";
+const INTERFACE: &str = "android.hardware.graphics.allocator.IAllocator/default";
+
+/// `CAP_SYS_NICE` is bit 23; Android ids: system 1000, graphics 1003, drmrpc 1026.
+pub fn allocator_runs_as_system_with_the_rights_of_its_rc_file() -> Outcome {
+    let status = sh(&format!("cat /proc/$(pidof {ALLOCATOR})/status"))?;
+    let line = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("missing");
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    expect_eq("user", line("Uid:").as_str(), "1000 1000 1000 1000")?;
+    expect_eq("group", line("Gid:").as_str(), "1003 1003 1003 1003")?;
+    expect_eq("groups", line("Groups:").as_str(), "1003 1026")?;
+    expect_eq("capabilities", line("CapEff:").as_str(), "0000000000800000")
+}
+
+pub fn heap_nodes_have_the_modes_and_owners_of_ueventd_rc() -> Outcome {
+    let nodes = sh("stat -c '%a %U %G %n' /dev/dma_heap/*")?;
+    for node in nodes.lines() {
+        let [mode, owner, _, _] = node.split(' ').collect::<Vec<_>>()[..] else {
+            return fail(format!("not MODE OWNER GROUP NODE: {node}"));
+        };
+        // Whatever the file says, it must have said something: 600 root is the kernel's default.
+        expect_eq(node, owner, "system")?;
+        if u32::from_str_radix(mode, 8)? & 0o227 != 0 {
+            return fail(format!("{node}: others may open it, or someone may write"));
+        }
+    }
+    expect_eq("heap nodes", nodes.lines().count(), 4)
+}
+
+pub fn heaps_have_the_names_of_newer_kernels() -> Outcome {
+    let names = sh("ls /dev/dma_heap")?;
+    let names: Vec<&str> = names.lines().collect();
+    expect_eq(
+        "heaps",
+        names,
+        vec!["camera@54000000", "default_cma_region", "fixed@58000000", "system"],
+    )
+}
+
+pub fn killed_allocator_comes_back() -> Outcome {
+    let mut guest = boot(&Boot::default())?;
+    let before = succeed(&mut guest, &format!("pidof {ALLOCATOR}"))?;
+    succeed(&mut guest, &format!("kill -9 {before}"))?;
+    let wait = format!(
+        "for i in $(seq 200); do rsb_service check {INTERFACE} 2>/dev/null && exit 0; sleep 0.1; \
+         done; exit 1"
+    );
+    succeed(&mut guest, &wait)?;
+    let after = succeed(&mut guest, &format!("pidof {ALLOCATOR}"))?;
+    if before == after {
+        return fail(format!("it is still process {before}"));
+    }
+    expect_contains(&guest.console(), "ended: killed by SIGKILL")
+}
+
+/// Runs after the tests above in this guest, so what they caused would show.
+pub fn console_shows_no_kernel_warning() -> Outcome {
+    let console = with_guest(|guest| Ok(guest.console()))?;
+    for sign in ["WARNING:", "BUG:", "Call trace:", "rcu: INFO"] {
+        if let Some(line) = console.lines().find(|line| line.contains(sign)) {
+            return fail(format!("{line}\n{console}"));
+        }
+    }
+    Ok(())
+}
