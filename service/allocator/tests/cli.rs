@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The commands, as a person or a script meets them on any Linux machine.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::process::{Command, Output};
+
+const VIRT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../etc/virt/heaps.toml");
+
+fn allocator(line: &str) -> Output {
+    let words = line.split_whitespace().map(|word| if word == "VIRT" { VIRT } else { word });
+    Command::new(env!("CARGO_BIN_EXE_allocator")).args(words).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn explain_names_rule_heap_node_and_layout() {
+    let output = allocator(
+        "explain --usage CAMERA_OUTPUT,GPU_TEXTURE --format NV12 --size 1920x1080 --policy VIRT",
+    );
+    let said = text(&output.stdout);
+    for part in [
+        "=> camera -> heap camera: matches",
+        "camera@54000000",
+        "stride 1920 pixels, 3112960 bytes",
+        "plane 1  at 2073600, 540 rows of 1920 bytes",
+        "not reached",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+    }
+}
+
+#[test]
+fn explain_says_why_rules_were_passed_over() {
+    let output = allocator(
+        "explain --usage GPU_TEXTURE|COMPOSER_OVERLAY --format RGBA_8888 --size 64x64 --policy VIRT",
+    );
+    let said = text(&output.stdout);
+    assert!(said.contains("the usage has none of COMPOSER_CLIENT_TARGET"), "{said}");
+    assert!(said.contains("=> everything else -> heap system"), "{said}");
+}
+
+#[test]
+fn explain_speaks_json() {
+    let output = allocator(
+        "explain --json --usage COMPOSER_CLIENT_TARGET --format RGB_565 --size 800x600 --policy VIRT",
+    );
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["heaps"][0]["heap"], "framebuffer");
+    assert_eq!(answer["layout"]["fourcc"], "RG16");
+    assert_eq!(answer["layout"]["planes"][0]["stride"], 1600);
+    assert_eq!(answer["refused"], serde_json::Value::Null);
+}
+
+#[test]
+fn explain_refuses_with_the_reason_and_a_status() {
+    let output =
+        allocator("explain --usage PROTECTED --format RGBA_8888 --size 64x64 --policy VIRT");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("no rule of the policy file covers usage PROTECTED"));
+}
+
+#[test]
+fn check_points_at_the_line_and_fails() {
+    let file = std::env::temp_dir().join(format!("heaps-{}.toml", std::process::id()));
+    let policy = std::fs::read_to_string(VIRT).unwrap();
+    let broken = policy.replace("heap = \"camera\"", "heap = \"kamera\"");
+    std::fs::write(&file, &broken).unwrap();
+    let line = broken.lines().position(|line| line == "heap = \"kamera\"").unwrap() + 1;
+
+    let output = allocator(&format!("check VIRT {}", file.display()));
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said.contains(&format!("{}:{line}: error: there is no heap", file.display())),
+        "{said}"
+    );
+    assert!(said.contains("hint: the heaps of this file are camera, fixed"), "{said}");
+
+    let output = allocator(&format!("check --json {}", file.display()));
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (findings[0]["line"].as_u64(), &findings[0]["severity"]),
+        (Some(line as u64), &"error".into())
+    );
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn check_accepts_what_is_shipped() {
+    let output = allocator("check VIRT");
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("files: 1, errors: 0, warnings: 0"));
+}
+
+#[test]
+fn the_service_does_not_start_with_a_broken_policy() {
+    let output = allocator("--policy /dev/null");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("/dev/null:1: error: missing field"));
+}
+
+#[test]
+fn wrong_words_are_named() {
+    for (line, complaint) in [
+        ("frobnicate", "there is no command \"frobnicate\""),
+        (
+            "explain --usage FOO --format NV12 --size 1x1 --policy VIRT",
+            "no usage is called \"FOO\"",
+        ),
+        ("explain --usage GPU_TEXTURE --format NV99 --size 1x1 --policy VIRT", "NV99"),
+        ("explain --usage GPU_TEXTURE --format NV12 --size big --policy VIRT", "1920x1080"),
+        ("explain --format NV12 --size 1x1 --policy VIRT", "--usage is missing"),
+        ("check", "which file?"),
+        ("check --jsno VIRT", "--jsno"),
+        ("--policy", "--policy needs a value"),
+    ] {
+        let output = allocator(line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        let said = text(&output.stderr);
+        assert!(said.contains(complaint), "{line}: {said}");
+    }
+}
