@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 use rsbinder::hub::{self, ServiceManager};
 use rsbinder::{BinderFeatures, ProcessState, ProxyHandle};
-pub use rsbinder::{Interface, ParcelFileDescriptor, Result as DumpResult, Status, Strong};
+pub use rsbinder::{ParcelFileDescriptor, Status, Strong};
 
 use crate::allocator::{AllocationError, BnAllocator, IAllocator};
 
@@ -28,6 +28,27 @@ const THREADS: u32 = 4;
 /// The nice value that a call is raised to while it is served; buffers are
 /// waited for by the thread that draws the frame.
 const MIN_NICE: i32 = -20;
+
+/// Makes a type a binder interface whose dump is written by `$write`, a
+/// `fn(&$type, &mut dyn Write, &[String]) -> io::Result<()>`.
+#[macro_export]
+macro_rules! interface_with_dump {
+    ($type:ty, $write:path) => {
+        impl $crate::binder::library::Interface for $type {
+            fn dump(
+                &self,
+                writer: &mut dyn std::io::Write,
+                options: &[String],
+            ) -> $crate::binder::library::Result<()> {
+                Ok($write(self, writer, options)?)
+            }
+        }
+    };
+}
+
+/// For [`interface_with_dump`](crate::interface_with_dump) only.
+#[doc(hidden)]
+pub use rsbinder as library;
 
 /// Who is making the current call.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

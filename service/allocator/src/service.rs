@@ -7,7 +7,7 @@ use std::io::Write;
 use dmaheap_aidl::allocator::{
     AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
 };
-use dmaheap_aidl::binder::{self, Caller, Interface, ParcelFileDescriptor};
+use dmaheap_aidl::binder::{self, Caller, ParcelFileDescriptor};
 use dmaheap_aidl::common::NativeHandle;
 
 use crate::allocation::{Allocator, Buffer};
@@ -29,6 +29,18 @@ impl Service {
     /// A service for this allocator.
     pub fn new(allocator: Allocator) -> Service {
         Service { allocator }
+    }
+
+    /// Text for people, or JSON if `--json` is among the options; others are
+    /// ignored, as dumpsys adds some of its own.
+    fn write_report(&self, writer: &mut dyn Write, options: &[String]) -> std::io::Result<()> {
+        let report = Report::new(&self.allocator);
+        if options.iter().any(|option| option == "--json") {
+            serde_json::to_writer_pretty(&mut *writer, &report)?;
+            writeln!(writer)
+        } else {
+            write!(writer, "{report}")
+        }
     }
 
     fn request(&self, info: &BufferDescriptorInfo) -> Result<Request> {
@@ -65,20 +77,7 @@ fn status(error: &Error) -> binder::Status {
     binder::service_error(error.code(), &error.to_string())
 }
 
-impl Interface for Service {
-    /// Text for people, or JSON if `--json` is among the arguments; others
-    /// are ignored, as dumpsys adds some of its own.
-    fn dump(&self, writer: &mut dyn Write, options: &[String]) -> binder::DumpResult<()> {
-        let report = Report::new(&self.allocator);
-        if options.iter().any(|option| option == "--json") {
-            serde_json::to_writer_pretty(&mut *writer, &report).map_err(std::io::Error::from)?;
-            writeln!(writer)?;
-        } else {
-            write!(writer, "{report}")?;
-        }
-        Ok(())
-    }
-}
+dmaheap_aidl::interface_with_dump!(Service, Service::write_report);
 
 impl IAllocator for Service {
     fn allocate(&self, _descriptor: &[u8], _count: i32) -> binder::Result<AllocationResult> {

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The facade of `binder.rs`, over libbinder_rs. Scheduling and registration
+//! for isolated callers are libbinder's defaults there.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::ffi::{CStr, CString};
+use std::os::fd::AsFd;
+
+use binder::{BinderFeatures, ProcessState, ThreadState};
+pub use binder::{ParcelFileDescriptor, Result, Status, Strong};
+
+use crate::allocator::{AllocationError, BnAllocator, IAllocator};
+
+/// The name clients look the allocator up by.
+pub const INSTANCE: &str = "android.hardware.graphics.allocator.IAllocator/default";
+
+const THREADS: u32 = 4;
+
+/// See `binder.rs`.
+#[macro_export]
+macro_rules! interface_with_dump {
+    ($type:ty, $write:path) => {
+        impl $crate::binder::library::Interface for $type {
+            fn dump(
+                &self,
+                writer: &mut dyn std::io::Write,
+                options: &[&std::ffi::CStr],
+            ) -> std::result::Result<(), $crate::binder::library::StatusCode> {
+                let options: Vec<String> =
+                    options.iter().map(|option| option.to_string_lossy().into_owned()).collect();
+                $write(self, writer, &options)
+                    .map_err(|_| $crate::binder::library::StatusCode::UNKNOWN_ERROR)
+            }
+        }
+    };
+}
+
+/// For [`interface_with_dump`](crate::interface_with_dump) only.
+#[doc(hidden)]
+pub use binder as library;
+
+/// Who is making the current call.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Caller {
+    /// The caller's user id.
+    pub uid: u32,
+    /// The caller's SELinux context.
+    pub context: Option<String>,
+}
+
+impl Caller {
+    /// The caller of the transaction this thread is serving.
+    pub fn current() -> Caller {
+        let text = |sid: &CStr| sid.to_string_lossy().into_owned();
+        Caller {
+            uid: ThreadState::get_calling_uid(),
+            context: ThreadState::with_calling_sid(|sid| sid.map(text)),
+        }
+    }
+}
+
+/// An error as a client of IAllocator sees it.
+pub fn service_error(code: AllocationError, message: &str) -> Status {
+    let message = CString::new(message).ok();
+    Status::new_service_specific_error(code.0, message.as_deref())
+}
+
+/// Serves `allocator` under [`INSTANCE`] on this thread and a small pool.
+///
+/// # Errors
+/// If the service manager refuses the registration.
+pub fn serve(
+    allocator: impl IAllocator + 'static,
+) -> std::result::Result<Infallible, Box<dyn Error>> {
+    ProcessState::set_thread_pool_max_thread_count(THREADS);
+    ProcessState::start_thread_pool();
+    let mut features = BinderFeatures::default();
+    features.set_requesting_sid = true;
+    let binder = BnAllocator::new_binder(allocator, features);
+    binder::add_service(INSTANCE, binder.as_binder())?;
+    ProcessState::join_thread_pool();
+    Err("the binder driver ended the service's main thread".into())
+}
+
+/// Has the running allocator write its state to `to`.
+///
+/// # Errors
+/// If the service cannot be reached or cannot write.
+pub fn dump(to: impl AsFd, options: &[String]) -> std::result::Result<(), Box<dyn Error>> {
+    let allocator: Strong<dyn IAllocator> = binder::wait_for_interface(INSTANCE)?;
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    Ok(binder::IBinder::dump(&mut allocator.as_binder(), &to.as_fd(), &options)?)
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The root of this crate in the Android tree: the same three modules as
+//! `lib.rs`, over the platform's own generated code and libbinder_rs.
+
+/// `android.hardware.graphics.allocator`, version 2.
+pub mod allocator {
+    use android_hardware_graphics_allocator::aidl::android::hardware::graphics::allocator as g;
+    pub use g::AllocationError::AllocationError;
+    pub use g::AllocationResult::AllocationResult;
+    pub use g::BufferDescriptorInfo::BufferDescriptorInfo;
+    pub use g::IAllocator::{BnAllocator, IAllocator};
+}
+
+/// The part of `android.hardware.graphics.common` that the service names, and
+/// `android.hardware.common.NativeHandle`.
+pub mod common {
+    use android_hardware_graphics_common::aidl::android::hardware::graphics::common as g;
+    pub use android_hardware_common::aidl::android::hardware::common::NativeHandle::NativeHandle;
+    pub use g::BufferUsage::BufferUsage;
+    pub use g::PixelFormat::PixelFormat;
+}
+
+#[path = "binder_ndk.rs"]
+pub mod binder;

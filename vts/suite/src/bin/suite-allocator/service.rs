@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The service as the kernel sees it, and a connection to it.
+
+use std::error::Error;
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use dmaheap_aidl::allocator::{
+    AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
+};
+use dmaheap_aidl::binder::{self, Strong};
+use dmaheap_aidl::common::{BufferUsage, PixelFormat};
+
+const NAME: &str = "android.hardware.graphics.allocator-service.dmaheap";
+
+/// What must not change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    pid: u32,
+    descriptors: usize,
+    dma_bufs: usize,
+    cma_free: u64,
+}
+
+impl State {
+    fn now() -> Result<State, Box<dyn Error>> {
+        let pid = pid()?;
+        Ok(State {
+            pid,
+            descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count(),
+            dma_bufs: fs::read_dir("/sys/kernel/dmabuf/buffers")?.count(),
+            cma_free: cma_free()?,
+        })
+    }
+
+    /// The state once it no longer changes.
+    pub fn settled() -> Result<State, Box<dyn Error>> {
+        let mut last = State::now()?;
+        for _ in 0..50 {
+            sleep(Duration::from_millis(100));
+            let next = State::now()?;
+            if next == last {
+                break;
+            }
+            last = next;
+        }
+        Ok(last)
+    }
+
+    /// Waits for what is still being released, and then tells what is left.
+    pub fn require_same(&self) -> Result<(), String> {
+        let mut now = Err("not looked yet".to_owned());
+        for _ in 0..50 {
+            now = State::now().map_err(|error| error.to_string());
+            if now.as_ref() == Ok(self) {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(100));
+        }
+        Err(format!("the test left something behind:\n  before {self:?}\n  after  {:?}", now?))
+    }
+}
+
+/// The service's process.
+pub fn pid() -> Result<u32, Box<dyn Error>> {
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let pid = entry.file_name().to_string_lossy().parse();
+        let exe = fs::read_link(entry.path().join("exe"));
+        if let (Ok(pid), Ok(exe)) = (pid, exe)
+            && exe.to_string_lossy().contains(NAME)
+        {
+            return Ok(pid);
+        }
+    }
+    Err("the service is not running".into())
+}
+
+fn cma_free() -> Result<u64, Box<dyn Error>> {
+    let info = fs::read_to_string("/proc/meminfo")?;
+    let line = info.lines().find(|line| line.starts_with("CmaFree:")).ok_or("no CMA")?;
+    Ok(line.split_whitespace().nth(1).ok_or("no number")?.parse()?)
+}
+
+/// The running service.
+pub fn connect() -> Result<Strong<dyn IAllocator>, Box<dyn Error>> {
+    binder::connect()
+}
+
+/// A descriptor that the service supports.
+pub fn good() -> BufferDescriptorInfo {
+    BufferDescriptorInfo {
+        name: [0; 128],
+        width: 64,
+        height: 64,
+        layerCount: 1,
+        format: PixelFormat::RGBA_8888,
+        usage: BufferUsage::CPU_READ_OFTEN | BufferUsage::CPU_WRITE_OFTEN,
+        reservedSize: 0,
+        additionalOptions: Vec::new(),
+    }
+}
+
+/// The code of a refusal.
+pub fn refusal(result: binder::Result<AllocationResult>) -> Result<AllocationError, String> {
+    match result {
+        Ok(given) => Err(format!("{} buffers instead of a refusal", given.buffers.len())),
+        Err(status) if status.exception_code() as i32 == SERVICE_SPECIFIC => {
+            Ok(AllocationError(status.service_specific_error()))
+        }
+        Err(status) => Err(format!("no refusal but {status}")),
+    }
+}
+
+/// `EX_SERVICE_SPECIFIC` of binder's Status.
+const SERVICE_SPECIFIC: i32 = -8;
