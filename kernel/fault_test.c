@@ -11,9 +11,11 @@
 #include <linux/dma-map-ops.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/mman.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
+#include <linux/uaccess.h>
 
 #include "test_util.h"
 
@@ -22,30 +24,46 @@
 /* More failures than any of the operations has steps. */
 #define MAX_STEPS	200
 
-static void write_knob(struct kunit *test, struct vfsmount *mnt,
-		       const char *knob, const char *value)
-{
-	struct file *file = file_open_root_mnt(mnt, knob, O_WRONLY, 0);
-	loff_t pos = 0;
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	KUNIT_EXPECT_EQ(test, strlen(value),
-			kernel_write(file, value, strlen(value), &pos));
-	__fput_sync(file);
-}
+struct knob {
+	const char *path;
+	const char *value;
+};
 
 /* By default fault injection spares callers that may wait, which is all of us. */
+static const struct knob knobs[] = {
+	{ "failslab/ignore-gfp-wait", "N" },
+	{ "failslab/verbose", "0" },
+	{ "fail_page_alloc/ignore-gfp-wait", "N" },
+	{ "fail_page_alloc/ignore-gfp-highmem", "N" },
+	{ "fail_page_alloc/min-order", "0" },
+	{ "fail_page_alloc/verbose", "0" },
+};
+
+/* The files of debugfs take user memory only. */
 static int fault_test_init(struct kunit *test)
 {
 	struct vfsmount *mnt = kern_mount(get_fs_type("debugfs"));
+	struct file *file;
+	char __user *user;
+	size_t len;
+	loff_t pos;
+	int i;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
-	write_knob(test, mnt, "failslab/ignore-gfp-wait", "N");
-	write_knob(test, mnt, "failslab/verbose", "0");
-	write_knob(test, mnt, "fail_page_alloc/ignore-gfp-wait", "N");
-	write_knob(test, mnt, "fail_page_alloc/ignore-gfp-highmem", "N");
-	write_knob(test, mnt, "fail_page_alloc/min-order", "0");
-	write_knob(test, mnt, "fail_page_alloc/verbose", "0");
+	user = (char __user *)kunit_vm_mmap(test, NULL, 0, PAGE_SIZE,
+					    PROT_READ | PROT_WRITE,
+					    MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE((unsigned long)user));
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		file = file_open_root_mnt(mnt, knobs[i].path, O_WRONLY, 0);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+		len = strlen(knobs[i].value);
+		pos = 0;
+		KUNIT_EXPECT_EQ(test, 0, copy_to_user(user, knobs[i].value, len));
+		KUNIT_EXPECT_EQ(test, len, vfs_write(file, user, len, &pos));
+		__fput_sync(file);
+	}
 	kern_unmount(mnt);
 
 	return 0;

@@ -69,6 +69,7 @@ static bool clear_dirty_piece(struct held_pool *pool)
 	spin_unlock(&pool->lock);
 
 	clear_extent(pfn, npages);
+	cond_resched();
 
 	spin_lock(&pool->lock);
 	gen_pool_free(pool->clean, pfn, npages);
@@ -90,7 +91,6 @@ static void held_pool_work(struct work_struct *work)
 		mutex_lock(&pool->clearing);
 		more = clear_dirty_piece(pool);
 		mutex_unlock(&pool->clearing);
-		cond_resched();
 	} while (more);
 }
 
