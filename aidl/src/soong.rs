@@ -14,8 +14,8 @@ pub mod allocator {
 /// The part of `android.hardware.graphics.common` that the service names, and
 /// `android.hardware.common.NativeHandle`.
 pub mod common {
-    use android_hardware_graphics_common::aidl::android::hardware::graphics::common as g;
     pub use android_hardware_common::aidl::android::hardware::common::NativeHandle::NativeHandle;
+    use android_hardware_graphics_common::aidl::android::hardware::graphics::common as g;
     pub use g::BufferUsage::BufferUsage;
     pub use g::PixelFormat::PixelFormat;
 }

@@ -76,7 +76,7 @@ pub struct Held {
     pub buffers: u64,
     /// Their size together.
     pub bytes: Bytes,
-    /// The most bytes there were at any time.
+    /// The most bytes there were at any time; an upper bound, as between sweeps.
     pub peak: Bytes,
 }
 

@@ -190,7 +190,7 @@ impl fmt::Display for HeapReport {
         let limit = self.per_uid_bytes.map_or(String::new(), |n| format!(", limit per uid {n}"));
         writeln!(
             f,
-            "    live     {} buffers, {} bytes, peak {} bytes{limit}",
+            "    live     {} buffers, {} bytes, at most {} bytes at a time{limit}",
             self.live_buffers, self.live_bytes, self.peak_bytes
         )?;
         writeln!(f, "    served   {}, failed {}", self.served, self.failed)?;

@@ -20,7 +20,7 @@ pub struct State {
     pid: u32,
     descriptors: usize,
     dma_bufs: usize,
-    cma_free: u64,
+    cma_pages: i64,
 }
 
 impl State {
@@ -30,7 +30,7 @@ impl State {
             pid,
             descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count(),
             dma_bufs: fs::read_dir("/sys/kernel/dmabuf/buffers")?.count(),
-            cma_free: cma_free()?,
+            cma_pages: cma_pages()?,
         })
     }
 
@@ -76,10 +76,18 @@ pub fn pid() -> Result<u32, Box<dyn Error>> {
     Err("the service is not running".into())
 }
 
-fn cma_free() -> Result<u64, Box<dyn Error>> {
-    let info = fs::read_to_string("/proc/meminfo")?;
-    let line = info.lines().find(|line| line.starts_with("CmaFree:")).ok_or("no CMA")?;
-    Ok(line.split_whitespace().nth(1).ok_or("no number")?.parse()?)
+/// Pages that the CMA areas gave and did not get back. What is free in them
+/// says less: the kernel lends it to the page cache.
+fn cma_pages() -> Result<i64, Box<dyn Error>> {
+    let mut pages = 0;
+    for area in fs::read_dir("/sys/kernel/mm/cma")? {
+        let area = area?.path();
+        let count = |name| -> Result<i64, Box<dyn Error>> {
+            Ok(fs::read_to_string(area.join(name))?.trim().parse()?)
+        };
+        pages += count("alloc_pages_success")? - count("release_pages_success")?;
+    }
+    Ok(pages)
 }
 
 /// The running service.

@@ -63,7 +63,8 @@ fn wrong_interface_token() -> Test {
 }
 
 fn unknown_codes() -> Test {
-    for code in [0, 5, 0xff_ffff] {
+    // 0xff_ffff and the one before ask for interface version and hash.
+    for code in [0, 5, 0xff_fffd, 0x100_0000] {
         assert!(!send(code, &call(|data| data.write(&good()))?, 0)?, "code {code}");
     }
     Ok(())
