@@ -96,7 +96,11 @@ pub fn serve(
         // Isolated processes (a browser's renderer, say) draw too.
         ServiceManager::Android16(manager) => {
             use hub::android_16::IServiceManager;
-            manager.addService(INSTANCE, &binder, true, hub::DUMP_FLAG_PRIORITY_DEFAULT)?;
+            manager
+                .addService(INSTANCE, &binder, true, hub::DUMP_FLAG_PRIORITY_DEFAULT)
+                .map_err(|status| {
+                    format!("the service manager does not register {INSTANCE}: {status}; is another allocator running?")
+                })?;
         }
     }
     ProcessState::join_thread_pool()?;
