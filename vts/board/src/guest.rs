@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A board that is up: boot it, run commands, move files.
 
+use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout};
@@ -11,13 +12,13 @@ use board_guest::wire::{self, Exit, Frame, Stream, TerminalSize};
 
 use crate::boards::Board;
 use crate::cache::Cache;
-use crate::error::{Error, Result};
+use crate::error::{Error, OnFile, Result};
 use crate::machine::{self, Accelerator, Alarm, Machine, Parts};
 use crate::{devicetree, image, kernel, packages};
 
 /// From QEMU's start to the agent's `Ready`; a loaded machine needs ten times its two seconds.
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
-/// The same for a first try of hardware acceleration, which fails by hanging.
+/// The same for hardware acceleration, which fails by hanging; once, and then the cache says so.
 const TRIAL_LIMIT: Duration = Duration::from_secs(30);
 
 /// How to boot.
@@ -76,10 +77,12 @@ impl Guest {
         packages::provide(board, &cache, boot.install)?;
         let kernel = kernel::image(board, &cache)?;
         let image = image::pack(board, &cache)?;
-        if kvm_may_work() {
+        let kvm_failed = cache.path("kvm-does-not-work-here");
+        if kvm_may_work() && !kvm_failed.exists() {
             match Self::start(board, boot, Accelerator::Kvm, &kernel, &image, TRIAL_LIMIT) {
                 Err(Error::Guest { what, .. }) => {
                     eprintln!("hardware acceleration does not work here ({what}); emulating");
+                    fs::write(&kvm_failed, what).on("cannot write", &kvm_failed)?;
                 }
                 other => return other,
             }
@@ -92,7 +95,7 @@ impl Guest {
         boot: &Boot,
         accelerator: Accelerator,
         kernel: &Path,
-        image: &std::fs::File,
+        image: &File,
         limit: Duration,
     ) -> Result<Self> {
         let shape = machine::shape(board, accelerator, boot.memory.unwrap_or(board.memory));
@@ -239,6 +242,5 @@ fn out_of_step(frame: &Frame) -> Error {
 
 /// Only an arm64 host can run the guest's instructions itself, and only if it lets us.
 fn kvm_may_work() -> bool {
-    cfg!(target_arch = "aarch64")
-        && std::fs::File::options().read(true).write(true).open("/dev/kvm").is_ok()
+    cfg!(target_arch = "aarch64") && File::options().read(true).write(true).open("/dev/kvm").is_ok()
 }

@@ -21,10 +21,14 @@ impl Step {
         Self::with(what.into(), ProgressBar::new_spinner(), "{spinner} {msg} [{elapsed}]")
     }
 
-    /// A step of about `length` units.
+    /// A step of about `length` units, which takes minutes: it is announced without a terminal too.
     pub fn of_length(what: impl Into<String>, length: u64) -> Self {
         let bar = ProgressBar::new(length);
-        Self::with(what.into(), bar, "{spinner} {msg} [{bar:30}] {percent}% [{elapsed}]")
+        let what = what.into();
+        if !stderr().is_terminal() {
+            eprintln!("{what} ...");
+        }
+        Self::with(what, bar, "{spinner} {msg} [{bar:30}] {percent}% [{elapsed}]")
     }
 
     fn with(what: String, bar: ProgressBar, template: &str) -> Self {
@@ -33,9 +37,6 @@ impl Step {
         }
         bar.set_message(what.clone());
         bar.enable_steady_tick(Duration::from_millis(200));
-        if !stderr().is_terminal() {
-            eprintln!("{what} ...");
-        }
         Self { what, started: Instant::now(), bar }
     }
 
@@ -44,9 +45,12 @@ impl Step {
         self.bar.inc(units);
     }
 
-    /// The step has succeeded.
+    /// The step has succeeded. One that took no time to speak of goes unmentioned.
     pub fn done(self) {
         self.bar.finish_and_clear();
-        eprintln!("{}: done in {} s", self.what, self.started.elapsed().as_secs());
+        let seconds = self.started.elapsed().as_secs();
+        if seconds > 0 {
+            eprintln!("{}: done in {seconds} s", self.what);
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::{repository, results, tool};
 const HINT: &str = "cargo's own words above say what to mend; is there a network for crates?";
 
 /// Packages of this workspace that go into the guest.
-const PACKAGES: [&str; 2] = ["board-guest", "dmaheap-allocator"];
+const PACKAGES: [&str; 3] = ["board-guest", "dmaheap-allocator", "dmaheap-suite"];
 
 /// rsbinder's tools: the context manager, and what `service` and `dumpsys` are on Android.
 const TOOLS: (&str, &str) = ("rsbinder-tools", "0.12.0");

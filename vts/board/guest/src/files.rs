@@ -102,7 +102,7 @@ fn unpack(data: &mut impl Read, to: &Path) -> Result<(), FileError> {
             folders.push((path, mode));
         } else {
             entry.set_preserve_permissions(true);
-            entry.unpack(&path).on(&path)?;
+            entry.unpack(&path).map_err(cause).on(&path)?;
         }
     }
     // Last, and innermost first: a folder may be read-only.
@@ -110,6 +110,16 @@ fn unpack(data: &mut impl Read, to: &Path) -> Result<(), FileError> {
         fs::set_permissions(&path, Permissions::from_mode(mode)).on(&path)?;
     }
     Ok(())
+}
+
+/// The system's own answer, which the tar crate wraps into a sentence without it.
+fn cause(error: io::Error) -> io::Error {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let answer = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+    answer.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// Where the entry `name` goes when the root goes to `to`.

@@ -43,6 +43,13 @@ pub fn exec_ends_a_hung_guest_and_shows_its_console() -> Outcome {
     expect_contains(&result.stderr, "Run /init as init process")
 }
 
+pub fn guest_that_does_not_come_up_is_shown() -> Outcome {
+    let result = run_tool(&["exec", "--append", "rdinit=/no/such", "--", "true"])?;
+    expect_eq("status", result.code, Some(125))?;
+    expect_contains(&result.stderr, "the guest died (booting)")?;
+    expect_contains(&result.stderr, "Kernel panic - not syncing: No working init found")
+}
+
 pub fn exec_refuses_a_missing_push_before_booting() -> Outcome {
     let result = run_tool(&["exec", "--push", "/no/such:/tmp/x", "--", "true"])?;
     expect_eq("status", result.code, Some(125))?;

@@ -39,8 +39,16 @@ pub fn exit_status_of_a_dynamic_c_program_arrives() -> Outcome {
 pub fn dlopen_finds_the_cpp_library() -> Outcome {
     let program = compile("dlopen", DLOPEN, &[])?;
     with_guest(|guest| {
-        guest.push(&program, "/tmp/")?;
+        guest.push(&program, "/tmp/dlopen")?;
         succeed(guest, "/tmp/dlopen").map(|_| ())
+    })
+}
+
+/// A shell that inherited a blocked SIGCHLD hangs in its `wait` now and then.
+pub fn commands_start_with_no_signal_blocked() -> Outcome {
+    with_guest(|guest| {
+        let mask = succeed(guest, "grep SigBlk /proc/self/status")?;
+        expect_eq("mask", mask.trim(), "SigBlk:\t0000000000000000")
     })
 }
 
@@ -89,7 +97,7 @@ pub fn daemon_left_behind_does_not_hold_the_command() -> Outcome {
         let started = Instant::now();
         let output = guest.shell("sleep 300 & echo started")?;
         expect_eq("output", output.stdout.as_str(), "started\n")?;
-        succeed(guest, "pkill -x sleep")?;
+        succeed(guest, "killall sleep")?;
         if started.elapsed() > Duration::from_secs(200) {
             return fail("the command was held until its daemon ended");
         }

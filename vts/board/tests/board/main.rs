@@ -9,6 +9,7 @@ mod channel;
 mod demonstration;
 mod fixture;
 mod services;
+mod suite;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -28,7 +29,7 @@ fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();
     // Guests are as large as the machine: two at once would only wait for one another.
     arguments.test_threads = Some(1);
-    let trials = trials! {
+    let mut trials = trials! {
         demonstration::{
             framebuffer_is_one_segment_of_the_default_region,
             camera_output_is_one_segment_of_the_camera_region,
@@ -49,6 +50,7 @@ fn main() -> std::process::ExitCode {
             exit_status_of_a_static_c_program_arrives,
             exit_status_of_a_dynamic_c_program_arrives,
             dlopen_finds_the_cpp_library,
+            commands_start_with_no_signal_blocked,
             signal_is_reported_as_a_shell_does,
             missing_program_is_named,
             large_output_arrives_whole_on_both_streams,
@@ -63,6 +65,7 @@ fn main() -> std::process::ExitCode {
             exec_passes_output_status_and_files_on,
             exec_reports_a_kernel_panic,
             exec_ends_a_hung_guest_and_shows_its_console,
+            guest_that_does_not_come_up_is_shown,
             exec_refuses_a_missing_push_before_booting,
             exec_boots_without_services_memory_and_overlay_of_choice,
             missing_packages_are_only_named_when_told_so,
@@ -70,5 +73,6 @@ fn main() -> std::process::ExitCode {
             two_boards_at_once_do_not_disturb_each_other,
         }
     };
+    trials.extend(suite::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(failed: Vec<String>) -> io::Result<()> {
+    board_guest::unblock_signals()?;
     let mut port = File::options().read(true).write(true).open(find_port()?)?;
     wire::send(&mut port, &Frame::Ready { failed })?;
     loop {

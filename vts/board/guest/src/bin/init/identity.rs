@@ -37,6 +37,7 @@ fn find(file: &str, name: &str) -> Result<Service, String> {
 }
 
 fn take_on(service: &Service) -> Result<(), String> {
+    board_guest::unblock_signals().map_err(|e| format!("unblocking signals: {e}"))?;
     let Some(user) = &service.user else { return Ok(()) };
     let user = user_id(user)?;
     let groups =

@@ -10,8 +10,8 @@ use dmaheap_aidl::binder;
 use libtest_mimic::Trial;
 use rsbinder::{FIRST_CALL_TRANSACTION, FLAG_ONEWAY, Parcel, ParcelFileDescriptor, SIBinder};
 
-use crate::service::{connect, good};
-use crate::trial;
+use super::service::{connect, good};
+use super::trial;
 
 type Test = Result<(), Box<dyn Error>>;
 

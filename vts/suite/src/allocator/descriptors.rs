@@ -9,8 +9,8 @@ use dmaheap_aidl::common::{BufferUsage, ExtendableType, PixelFormat};
 use dmaheap_buffer::{Format, Handle};
 use libtest_mimic::Trial;
 
-use crate::service::{connect, good, refusal};
-use crate::trial;
+use super::service::{connect, good, refusal};
+use super::trial;
 
 type Test = Result<(), Box<dyn Error>>;
 
@@ -155,7 +155,7 @@ fn reserved_regions_are_zero() -> Test {
     let handle = Handle::decode(&buffer.ints)?;
     assert_eq!(handle.reserved.0, 10_000);
     let [_, metadata] = <[_; 2]>::try_from(buffer.fds).map_err(|_| "not two descriptors")?;
-    let bytes = dmaheap_suite::dmabuf::DmaBuf::new(metadata.into())?.map()?.read()?;
+    let bytes = crate::dmabuf::DmaBuf::new(metadata.into())?.map()?.read()?;
     let region = &bytes[dmaheap_buffer::metadata::HEADER_SIZE..][..10_000];
     assert!(region.iter().all(|byte| *byte == 0));
     Ok(())

@@ -14,8 +14,8 @@ use dmaheap_aidl::common::{BufferUsage, NativeHandle, PixelFormat};
 use libtest_mimic::Trial;
 use nix::sys::resource::{Resource, setrlimit};
 
-use crate::service::{connect, good, refusal};
-use crate::trial;
+use super::service::{connect, good, refusal};
+use super::trial;
 
 type Test = Result<(), Box<dyn Error>>;
 
