@@ -4,14 +4,11 @@
 use std::io;
 use std::ops::Range;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Table, presets};
 use dmaheap_suite::client::Buffer;
 use serde_json::{Value, json};
 
 use crate::camera;
-
-/// Columns of the table: a wide terminal, or a README.
-const WIDTH: u16 = 150;
 
 /// One buffer.
 pub struct Row {
@@ -97,24 +94,23 @@ impl Report {
         let mut buffers = table(&[
             "buffer",
             "usage",
-            "format",
-            "size",
+            "format and size",
             "rule",
             "heap",
-            "device node",
+            "node below\n/dev/dma_heap",
             "fds",
-            "physical segments",
+            "physical\nsegments",
             "call",
         ]);
         for row in &self.rows {
+            let (width, height, kib) = (row.width, row.height, row.bytes / 1024);
             buffers.add_row([
                 row.what.to_owned(),
-                row.usage.replace('|', " "),
-                row.format.to_owned(),
-                format!("{} x {}, {} KiB", row.width, row.height, row.bytes / 1024),
+                row.usage.replace('|', "\n"),
+                format!("{}\n{width} x {height}\n{kib} KiB", row.format),
                 row.rule.clone(),
                 row.heap.clone(),
-                format!("/dev/dma_heap/{}", row.node),
+                row.node.clone(),
                 Buffer::FDS.to_string(),
                 segments_text(&row.segments),
                 format!("{} µs", row.micros),
@@ -168,16 +164,15 @@ fn capture_json(capture: &Capture) -> Value {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH)
-        .set_header(header);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
     table
 }
 
 /// How many, and where the first one is.
 fn segments_text(segments: &[Range<u64>]) -> String {
-    let first = segments.first().map_or(0, |segment| segment.start);
-    format!("{} (first at {first:#x})", segments.len())
+    match segments {
+        [only] => format!("1\nat {:#x}", only.start),
+        [first, ..] => format!("{}\nfirst at {:#x}", segments.len(), first.start),
+        [] => "none".to_owned(),
+    }
 }
