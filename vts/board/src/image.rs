@@ -14,8 +14,7 @@ use crate::cache::Cache;
 use crate::error::{OnFile, Result};
 use crate::{foreign, repository, userland};
 
-/// Folders of the C library's packages that the guest needs, and their depth: not what lies
-/// deeper (character set converters, 10 MiB of them).
+/// Folders of Debian's packages that the guest needs.
 const LIBRARY_FOLDERS: [&str; 4] = ["lib", "lib64", "usr/lib", "bin"];
 
 /// Where this workspace's programs go; those that are not named go to /system/bin.
@@ -109,6 +108,7 @@ impl Image {
                 self.add_tree(&source, &format!("/{folder}"))?;
             }
         }
+        // Character set converters: 10 MiB that nobody asks for.
         self.0.retain(|path, _| !path.components().any(|part| part.as_os_str() == "gconv"));
         Ok(())
     }

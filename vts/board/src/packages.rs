@@ -86,25 +86,25 @@ fn install_all(missing: &[&str], cache: &Cache) -> Result<()> {
     eprintln!("installing from Debian: {}", missing.join(" "));
     let step = Step::new("installing Debian packages");
     let log = cache.path("apt.log");
-    let calls: [&[&str]; 2] = [&["update"], &["install", "-y", "--no-install-recommends"]];
-    for arguments in calls {
-        let mut command = as_root("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        if arguments[0] == "install" {
-            command.args(missing);
-        }
-        let what = format!("apt-get {} {}", arguments[0], missing.join(" "));
+    let update = vec!["update"];
+    let install = [&["install", "-y", "--no-install-recommends"], missing].concat();
+    for arguments in [update, install] {
+        let mut command = apt_get();
+        command.args(&arguments);
+        let what = format!("apt-get {}", arguments.join(" "));
         tool::run(&what, HINT, command, &log, |_| ())?;
     }
     step.done();
     Ok(())
 }
 
-fn as_root(program: &str) -> Command {
-    if geteuid().is_root() {
-        return Command::new(program);
+/// `apt-get` with the rights to install, asking nothing.
+fn apt_get() -> Command {
+    // sudo does not hand on the environment, so env sets it behind it.
+    let mut command = Command::new(if geteuid().is_root() { "env" } else { "sudo" });
+    if !geteuid().is_root() {
+        command.arg("env");
     }
-    let mut command = Command::new("sudo");
-    command.arg(program);
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
     command
 }

@@ -73,7 +73,9 @@ fn failure(what: &str, hint: &'static str, why: String, log: &Path) -> Error {
 /// The lines that say "error", or the last ones where none does.
 fn what_matters(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
-    let is_error = |l: &&&str| l.contains("error:") || l.contains("Error ") || l.starts_with("E: ");
+    // Of compilers, rustc, make and apt-get.
+    let signs = ["error:", "error[", "Error ", "E: "];
+    let is_error = |line: &&&str| signs.iter().any(|sign| line.contains(sign));
     let errors: Vec<&str> = lines.iter().filter(is_error).take(TAIL_LINES).copied().collect();
     let shown = if errors.is_empty() {
         &lines[lines.len().saturating_sub(TAIL_LINES)..]
