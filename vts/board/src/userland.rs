@@ -63,6 +63,7 @@ pub fn binder_tools(board: &Board, cache: &Cache) -> Result<PathBuf> {
             .arg("--config")
             .arg(repository().join(".cargo/config.toml"))
             .args(["install", package, "--locked", "--version", version])
+            .args(["--bin", "rsb_hub", "--bin", "rsb_service"])
             .args(["--target", board.rust_target, "--no-track", "--root"])
             .arg(folder)
             .arg("--target-dir")
