@@ -106,8 +106,9 @@ mod tests {
 
     #[test]
     fn a_bound_program_dies_with_its_parent() {
-        // The middle process is killed; the sleep it was bound to must go with it.
-        let script = "setpriv --pdeathsig KILL sleep 1000 & echo $!; kill -9 $$";
+        // The shell is killed once the sleep is under way; the sleep must go with it.
+        let script = "setpriv --pdeathsig KILL sleep 1000 >/dev/null & \
+                      until grep -q sleep /proc/$!/comm; do :; done; echo $!; kill -9 $$";
         let output = Command::new("sh").args(["-c", script]).output().unwrap();
         let pid = String::from_utf8(output.stdout).unwrap();
         let proc = Path::new("/proc").join(pid.trim());
