@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use dmaheap_aidl::allocator::{BufferDescriptorInfo, IAllocator};
 use dmaheap_aidl::binder::{self, Status, Strong};
 use dmaheap_aidl::common::{BufferUsage, NativeHandle, PixelFormat};
+use dmaheap_buffer::handle::FDS;
 use dmaheap_buffer::metadata::HEADER_SIZE;
 use dmaheap_buffer::{Format, Handle, Header, Usage};
 
@@ -96,17 +97,14 @@ impl Buffer {
         let handle = Handle::decode(&native.ints).map_err(|e| not(e.to_string()))?;
         let fds: Vec<_> = native.fds.into_iter().map(Into::into).collect();
         let count = fds.len();
-        let [pixels, metadata] = <[_; 2]>::try_from(fds)
-            .map_err(|_| not(format!("a handle with {count} descriptors instead of 2")))?;
+        let [pixels, metadata] = <[_; FDS]>::try_from(fds)
+            .map_err(|_| not(format!("a handle with {count} descriptors instead of {FDS}")))?;
         let (pixels, metadata) = (DmaBuf::new(pixels)?, DmaBuf::new(metadata)?);
         let copy = metadata.map()?.read()?;
         let header =
             Header::parse(&copy[..HEADER_SIZE.min(copy.len())]).map_err(|e| not(e.to_string()))?;
         Ok(Self { handle, header, pixels, metadata, call })
     }
-
-    /// Descriptors that the buffer holds.
-    pub const FDS: usize = 2;
 }
 
 fn descriptor(request: &Request) -> BufferDescriptorInfo {

@@ -2,10 +2,10 @@
 //! The camera: V4L2's vivid, which writes to physically contiguous memory only (it runs with
 //! `vivid.allocators=1`, videobuf2's dma-contig).
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
-use std::{fs, mem};
 
 use dmaheap_suite::client::Buffer;
 
@@ -70,7 +70,6 @@ pub fn capture(buffers: &[Buffer]) -> Result<usize, Error> {
     camera.stop().doing("VIDIOC_STREAMOFF")?;
     // Give the buffers back before anyone looks at them.
     camera.request_buffers(0).doing("VIDIOC_REQBUFS")?;
-    mem::drop(camera);
     Ok(frames)
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 
 use comfy_table::{Table, presets};
+use dmaheap_buffer::handle::FDS;
 use dmaheap_suite::client::Buffer;
 use serde_json::{Value, json};
 
@@ -111,7 +112,7 @@ impl Report {
                 row.rule.clone(),
                 row.heap.clone(),
                 row.node.clone(),
-                Buffer::FDS.to_string(),
+                FDS.to_string(),
                 segments_text(&row.segments),
                 format!("{} µs", row.micros),
             ]);
@@ -146,7 +147,7 @@ fn row_json(row: &Row) -> Value {
         "rule": row.rule,
         "heap": row.heap,
         "node": row.node,
-        "fds": Buffer::FDS,
+        "fds": FDS,
         "segments": row.segments.len(),
         "micros": row.micros,
     })
