@@ -20,6 +20,9 @@ static struct device *test_device(struct kunit *test)
 	struct device *dev = kunit_device_register(test, "cma_regions");
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	dev->dma_parms = kunit_kzalloc(test, sizeof(*dev->dma_parms), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, dev->dma_parms);
+	dma_set_max_seg_size(dev, UINT_MAX);
 	dev->dma_mask = &dev->coherent_dma_mask;
 	KUNIT_ASSERT_EQ(test, 0,
 			dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64)));
@@ -43,7 +46,7 @@ static void device_sees_one_segment(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, table->nents);
 	KUNIT_EXPECT_EQ(test, SZ_2M, table->sgl->length);
 	KUNIT_EXPECT_EQ(test, SZ_2M, sg_dma_len(table->sgl));
-	KUNIT_EXPECT_EQ(test, buffer->pfn, page_to_pfn(sg_page(table->sgl)));
+	KUNIT_EXPECT_EQ(test, PFN_PHYS(buffer->pfn), sg_dma_address(table->sgl));
 
 	/* One mapping at a time for each attachment. */
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EBUSY),

@@ -7,8 +7,6 @@
  * gets through without meeting the nth.
  */
 #include <kunit/device.h>
-#include <linux/cma.h>
-#include <linux/dma-map-ops.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mman.h>

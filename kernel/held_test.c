@@ -3,8 +3,6 @@
  * KUnit: held regions.
  */
 #include <linux/completion.h>
-#include <linux/cma.h>
-#include <linux/dma-map-ops.h>
 #include <linux/file.h>
 #include <linux/kthread.h>
 #include <linux/random.h>
@@ -152,18 +150,17 @@ static void best_fit_takes_the_tightest_hole(struct kunit *test)
 static void held_area_belongs_to_its_region_alone(struct kunit *test)
 {
 	struct heap_region *lent = test_lent_region(test);
-	struct cma *cma = dev_get_cma_area(NULL);
 	struct heap_region *region;
 	struct dma_buf *dmabuf;
 
 	/* Somebody has a part of it: not all of it can be held. */
 	dmabuf = test_export(test, lent, SZ_1M);
-	region = heap_region_create("kunit", cma, lent->pfn, lent->npages,
+	region = heap_region_create("kunit", lent->cma, lent->pfn, lent->npages,
 				    REGION_BEST_FIT);
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EBUSY), region);
 	test_put(dmabuf);
 
-	region = heap_region_create("kunit", cma, lent->pfn, lent->npages,
+	region = heap_region_create("kunit", lent->cma, lent->pfn, lent->npages,
 				    REGION_BEST_FIT);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, region);
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOMEM),
@@ -250,7 +247,7 @@ static struct kunit_case held_test_cases[] = {
 	KUNIT_CASE(first_fit_takes_the_first_hole),
 	KUNIT_CASE(best_fit_takes_the_tightest_hole),
 	KUNIT_CASE(held_area_belongs_to_its_region_alone),
-	KUNIT_CASE(many_clients_at_once),
+	KUNIT_CASE_SLOW(many_clients_at_once),
 	{}
 };
 

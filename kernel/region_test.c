@@ -5,7 +5,7 @@
  */
 #include "test_util.h"
 
-static void modes_have_names(struct kunit *test)
+static void __init modes_have_names(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, REGION_FIRST_FIT, mode_by_name(""));
 	KUNIT_EXPECT_EQ(test, REGION_FIRST_FIT, mode_by_name("first-fit"));
@@ -14,7 +14,7 @@ static void modes_have_names(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL, mode_by_name("best-fit "));
 }
 
-static int mode_with_property(const char *value, int length)
+static int __init mode_with_property(const char *value, int length)
 {
 	struct property property = {
 		.name = "dmaheap,held",
@@ -29,7 +29,7 @@ static int mode_with_property(const char *value, int length)
 	return region_mode("kunit@0", &np);
 }
 
-static void property_holds_a_region(struct kunit *test)
+static void __init property_holds_a_region(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, REGION_FIRST_FIT, mode_with_property(NULL, 0));
 	KUNIT_EXPECT_EQ(test, REGION_FIRST_FIT,
@@ -38,7 +38,7 @@ static void property_holds_a_region(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL, mode_with_property("worst-fit", 10));
 }
 
-static void parameter_holds_a_region(struct kunit *test)
+static void __init parameter_holds_a_region(struct kunit *test)
 {
 	char *saved[2] = { held[0], held[1] };
 	int saved_count = held_count;
@@ -60,7 +60,7 @@ static void parameter_holds_a_region(struct kunit *test)
 	held_count = saved_count;
 }
 
-static void taken_name_is_an_error(struct kunit *test)
+static void __init taken_name_is_an_error(struct kunit *test)
 {
 	struct cma *cma = dev_get_cma_area(NULL);
 	struct heap_region *region;
@@ -73,7 +73,7 @@ static void taken_name_is_an_error(struct kunit *test)
 	heap_region_destroy(region);
 }
 
-static void nameless_region_is_an_error(struct kunit *test)
+static void __init nameless_region_is_an_error(struct kunit *test)
 {
 	struct heap_region *region;
 
@@ -83,7 +83,7 @@ static void nameless_region_is_an_error(struct kunit *test)
 	heap_region_destroy(region);
 }
 
-static void malformed_regions_are_errors(struct kunit *test)
+static void __init malformed_regions_are_errors(struct kunit *test)
 {
 	struct cma *cma = dev_get_cma_area(NULL);
 
@@ -99,7 +99,7 @@ static void malformed_regions_are_errors(struct kunit *test)
 }
 
 /* Memory that the page allocator owns is nobody's carve-out; nor is no memory. */
-static void carveout_must_be_reserved_memory(struct kunit *test)
+static void __init carveout_must_be_reserved_memory(struct kunit *test)
 {
 	void *page = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
 
@@ -113,7 +113,7 @@ static void carveout_must_be_reserved_memory(struct kunit *test)
 				   PAGE_SIZE, REGION_FIRST_FIT));
 }
 
-static void unheld_reserved_memory_is_left_alone(struct kunit *test)
+static void __init unheld_reserved_memory_is_left_alone(struct kunit *test)
 {
 	struct device_node np = { .full_name = "ramoops@21f00000" };
 
@@ -121,7 +121,7 @@ static void unheld_reserved_memory_is_left_alone(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, find_region(np.full_name, strlen(np.full_name)));
 }
 
-static void region_the_kernel_does_not_know_is_an_error(struct kunit *test)
+static void __init region_the_kernel_does_not_know_is_an_error(struct kunit *test)
 {
 	struct property property = { .name = "dmaheap,held" };
 	struct device_node np = {
@@ -132,7 +132,7 @@ static void region_the_kernel_does_not_know_is_an_error(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENODEV, add_node(&np));
 }
 
-static void small_buffers_stay_in_reach(struct kunit *test)
+static void __init small_buffers_stay_in_reach(struct kunit *test)
 {
 	struct cma *cma = dev_get_cma_area(NULL);
 	unsigned long pfn = PHYS_PFN(cma_get_base(cma));
@@ -143,7 +143,8 @@ static void small_buffers_stay_in_reach(struct kunit *test)
 	__free_page(page);
 }
 
-static struct kunit_case region_test_cases[] = {
+/* The kernel forgets it with the functions. */
+static struct kunit_case __refdata region_test_cases[] = {
 	KUNIT_CASE(modes_have_names),
 	KUNIT_CASE(property_holds_a_region),
 	KUNIT_CASE(parameter_holds_a_region),

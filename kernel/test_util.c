@@ -3,9 +3,10 @@
  * What the KUnit suites share: regions to test with, and looks into buffers.
  */
 #include <linux/cma.h>
-#include <linux/dma-map-ops.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
+#include <linux/of.h>
+#include <linux/of_reserved_mem.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
 
@@ -54,10 +55,25 @@ struct heap_region *test_carveout(struct kunit *test, enum region_mode mode)
 	return region;
 }
 
-/* A second region in the default area: CMA does not mind. */
+/* The area that the overlay has for the tests. Its heap is idle. */
+static struct cma *test_area(struct kunit *test)
+{
+	struct device_node *np;
+	struct reserved_mem *rmem;
+
+	np = of_find_node_by_path("/reserved-memory/kunit@50000000");
+	KUNIT_ASSERT_NOT_NULL_MSG(test, np, "boot with board/virt-kunit.dtso");
+	rmem = of_reserved_mem_lookup(np);
+	of_node_put(np);
+	KUNIT_ASSERT_NOT_NULL(test, rmem);
+
+	return rmem->priv;
+}
+
+/* A second region in that area: CMA does not mind. */
 struct heap_region *test_lent_region(struct kunit *test)
 {
-	struct cma *cma = dev_get_cma_area(NULL);
+	struct cma *cma = test_area(test);
 	struct heap_region *region;
 
 	KUNIT_ASSERT_NOT_NULL(test, cma);
