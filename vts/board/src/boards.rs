@@ -28,8 +28,11 @@ pub struct Board {
     pub memory: u32,
     /// The kernel make target, below `arch/<arch>/boot/`.
     pub kernel_image: &'static str,
-    /// What the kernel needs on top of tinyconfig.
-    pub kernel_config: &'static str,
+    /// What the kernel needs on top of tinyconfig; later fragments add to earlier ones.
+    pub kernel_config: &'static [&'static str],
+    /// Boards with the same name here share one folder of kernel objects, because their
+    /// configurations differ little.
+    pub kernel_objects: &'static str,
     /// Commands that a full kernel build prints; only the progress bar uses it.
     pub kernel_steps: u64,
     /// Device-tree overlay for the machine's own tree.
@@ -41,7 +44,27 @@ pub struct Board {
 }
 
 /// The 64-bit board: QEMU's generic machine with three memory regions.
-pub static VIRT: Board = Board {
+pub static VIRT: Board = ARM64;
+
+/// The same with the kernel's own heap for the default region, to measure ours beside it.
+pub static VIRT_BENCH: Board = Board {
+    name: "virt-bench",
+    kernel_config: &["kernel/board/virt.config", "kernel/board/virt-bench.config"],
+    ..ARM64
+};
+
+/// A kernel that runs the driver's KUnit suites under its own watchdogs, and ends.
+pub static VIRT_KUNIT: Board = Board {
+    name: "virt-kunit",
+    kernel_config: &["kernel/board/virt-kunit.config"],
+    kernel_objects: "virt-kunit",
+    kernel_steps: 1190,
+    overlay: "kernel/board/virt-kunit.dtso",
+    kernel_arguments: "console=ttyAMA0 panic=-1 kunit_shutdown=poweroff",
+    ..ARM64
+};
+
+const ARM64: Board = Board {
     name: "virt",
     arch: "arm64",
     cross_compile: "aarch64-linux-gnu-",
@@ -55,7 +78,8 @@ pub static VIRT: Board = Board {
     cores: 2,
     memory: 1024,
     kernel_image: "Image",
-    kernel_config: "kernel/board/virt.config",
+    kernel_config: &["kernel/board/virt.config"],
+    kernel_objects: "virt",
     kernel_steps: 1600,
     overlay: "kernel/board/virt.dtso",
     // A kernel that oopses must not go on to pass tests; -no-reboot turns the panic into an end.

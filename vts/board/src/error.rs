@@ -58,11 +58,11 @@ pub enum Error {
     /// A line of the kernel configuration fragment did not survive.
     #[error(
         "the kernel's configuration dropped these lines of {fragment}:\n{lines}\n\
-         an option they depend on is missing there", fragment = fragment.display()
+         an option they depend on is missing there"
     )]
     LostConfig {
-        /// The fragment.
-        fragment: PathBuf,
+        /// The fragments.
+        fragment: String,
         /// The dropped lines.
         lines: String,
     },

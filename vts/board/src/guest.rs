@@ -104,7 +104,7 @@ impl Guest {
         let tree = devicetree::make(board, &shape, boot.overlay.as_deref(), folder.path())?;
         let services = if boot.services { "" } else { board_guest::NO_SERVICES };
         let arguments = [board.kernel_arguments, services, &boot.append].join(" ");
-        let parts = Parts { kernel, image, tree: &tree, arguments: &arguments };
+        let parts = Parts { kernel, image: Some(image), tree: &tree, arguments: &arguments };
         let started = Instant::now();
         let mut machine = Machine::start(board, &shape, &parts)?;
         let Some((to, from)) = machine.take_channel() else {

@@ -4,7 +4,7 @@
 //! Three places of the cache, each with the key of what goes into it:
 //!
 //! - `linux-<version>`: the source tree, with the driver copied in under `drivers/dma-buf/heaps/`;
-//! - `build-<board>-<key>`: kbuild's objects, so that a changed driver file costs one compilation
+//! - `build-<objects>-<key>`: kbuild's objects, so that a changed driver file costs one compilation
 //!   and a link, and a changed configuration what depends on it;
 //! - `kernel-<board>-<key>`: a finished image. It is all that a second run looks at.
 //!
@@ -74,12 +74,15 @@ impl<'a> Build<'a> {
             "asking for the compiler's version",
             Command::new(format!("{}gcc", board.cross_compile)).arg("-dumpfullversion"),
         )?;
-        let fragment = repository().join(board.kernel_config);
-        let fragment = fs::read_to_string(&fragment).on("cannot read", &fragment)?;
+        let mut fragment = String::new();
+        for file in board.kernel_config {
+            let file = repository().join(file);
+            fragment += &fs::read_to_string(&file).on("cannot read", &file)?;
+        }
         let driver = driver_files()?;
 
         let tools = Key::default().with(&source_version).with(compiler);
-        let folder = cache.path(&format!("build-{}-{}", board.name, tools.digits()));
+        let folder = cache.path(&format!("build-{}-{}", board.kernel_objects, tools.digits()));
         let image_key = driver
             .iter()
             .fold(tools.with(&fragment), |key, (name, content)| key.with(name).with(content))
@@ -157,7 +160,7 @@ impl<'a> Build<'a> {
         let mut lost = self.fragment.lines().filter(is_option).filter(|l| !got.contains(l));
         let Some(first) = lost.next() else { return Ok(()) };
         Err(Error::LostConfig {
-            fragment: repository().join(self.board.kernel_config),
+            fragment: self.board.kernel_config.join(" and "),
             lines: std::iter::once(first).chain(lost).collect::<Vec<_>>().join("\n"),
         })
     }
@@ -271,7 +274,10 @@ fn forget_old_images(board: &Board, cache: &Cache) -> Result<()> {
     let mut images = Vec::new();
     for entry in fs::read_dir(&root).on("cannot read", &root)? {
         let entry = entry.on("cannot read", &root)?;
-        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+        let name = entry.file_name();
+        // Another board's name may begin with this one's, but no key has a dash.
+        let key = name.to_str().and_then(|name| name.strip_prefix(&prefix));
+        if key.is_some_and(|key| !key.contains('-')) {
             let built = entry.metadata().and_then(|m| m.modified()).on("cannot read", &root)?;
             images.push((built, entry.path()));
         }

@@ -5,7 +5,8 @@
 //! One boot's way through the modules: [`boards`] says what a board is; [`packages`] makes the
 //! host able to build it; [`kernel`] and [`userland`] build, both through [`cache`]; [`image`]
 //! packs; [`devicetree`] merges the overlay into the machine's own tree; [`machine`] starts QEMU;
-//! [`guest`] talks to the agent inside.
+//! [`guest`] talks to the agent inside. [`kunit`] boots a kernel that tests
+//! itself and needs neither image nor agent.
 
 pub mod boards;
 mod cache;
@@ -15,6 +16,7 @@ mod foreign;
 pub mod guest;
 mod image;
 mod kernel;
+pub mod kunit;
 mod machine;
 mod packages;
 mod progress;

@@ -7,7 +7,7 @@
 //! save.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -30,8 +30,8 @@ const LINES_BEFORE_PANIC: usize = 25;
 pub struct Parts<'a> {
     /// The kernel image.
     pub kernel: &'a Path,
-    /// The initramfs; only its descriptor is used, so it needs no name.
-    pub image: &'a File,
+    /// The initramfs, if it gets so far; only its descriptor is used, so it needs no name.
+    pub image: Option<&'a File>,
     /// The merged device tree.
     pub tree: &'a Path,
     /// Kernel arguments.
@@ -94,8 +94,7 @@ impl Machine {
             .args(["-device", &format!("virtserialport,chardev=channel,name={PORT_NAME}")])
             .arg("-kernel")
             .arg(parts.kernel)
-            .arg("-initrd")
-            .arg(path_of(parts.image))
+            .args(parts.image.map(|image| ["-initrd".into(), path_of(image)]).iter().flatten())
             .arg("-dtb")
             .arg(parts.tree)
             .args(["-append", parts.arguments])
@@ -124,6 +123,21 @@ impl Machine {
             }
         });
         Alarm { _keep: keep }
+    }
+
+    /// Waits until the guest has switched itself off, and returns its console. For a guest that
+    /// has no agent; one that takes longer than `limit` is ended.
+    pub fn run_to_the_end(mut self, doing: &str, limit: Duration) -> Result<String> {
+        let _alarm = self.alarm(limit);
+        if let Some((to, mut from)) = self.take_channel() {
+            // Reaches its end with the process.
+            let _ = io::copy(&mut from, &mut io::sink());
+            drop(to);
+        }
+        if self.time_is_up.load(Ordering::SeqCst) {
+            return Err(self.obituary(doing));
+        }
+        Ok(self.console_text())
     }
 
     /// The error for a channel that closed, or a guest that hung, while doing `what`.

@@ -8,6 +8,7 @@ mod board_tool;
 mod channel;
 mod demonstration;
 mod fixture;
+mod kunit;
 mod services;
 mod suite;
 
@@ -71,6 +72,10 @@ fn main() -> std::process::ExitCode {
             missing_packages_are_only_named_when_told_so,
             killed_tool_leaves_no_qemu,
             two_boards_at_once_do_not_disturb_each_other,
+        }
+        kunit::{
+            suites_pass_and_the_watchdogs_are_silent,
+            suites_pass_without_init_on_alloc,
         }
     };
     trials.extend(suite::trials());

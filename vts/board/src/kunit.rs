@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The driver's KUnit suites: a kernel of their own that runs them while it boots, and switches
+//! the machine off before there is a userland.
+
+use std::time::Duration;
+
+use crate::boards::Board;
+use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::machine::{self, Accelerator, Machine, Parts};
+use crate::{devicetree, kernel, packages};
+
+/// Some 15 seconds on an idle machine, under emulation.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Boots `board` with `append` as further kernel arguments; returns all that its console showed.
+pub fn console(board: &Board, append: &str) -> Result<String> {
+    let cache = Cache::open()?;
+    packages::provide(board, &cache, true)?;
+    let kernel = kernel::image(board, &cache)?;
+    let folder = tempfile::tempdir()
+        .map_err(|e| Error::Usage(format!("cannot make a temporary folder: {e}")))?;
+    let shape = machine::shape(board, Accelerator::Emulation, board.memory);
+    let tree = devicetree::make(board, &shape, None, folder.path())?;
+    let arguments = [board.kernel_arguments, append].join(" ");
+    let parts = Parts { kernel: &kernel, image: None, tree: &tree, arguments: &arguments };
+    Machine::start(board, &shape, &parts)?.run_to_the_end("running the KUnit suites", LIMIT)
+}
