@@ -193,6 +193,33 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 	return ret;
 }
 
+/*
+ * Nobody asks later whether such a page was written to. So it is entered as
+ * dirty: without help from the hardware, a clean one faults at its first write.
+ */
+static int enter_page(pte_t *pte, unsigned long addr, void *data)
+{
+	struct vm_area_struct *vma = data;
+	struct region_buffer *buffer = vma->vm_private_data;
+	unsigned long pfn = buffer->pfn + linear_page_index(vma, addr);
+	pte_t entry = pte_mkspecial(pfn_pte(pfn, vma->vm_page_prot));
+
+	entry = pte_mkyoung(entry);
+	if (vma->vm_flags & VM_WRITE)
+		entry = pte_mkdirty(entry);
+	set_pte_at(vma->vm_mm, addr, pte, entry);
+
+	return 0;
+}
+
+static int map_pages(struct vm_area_struct *vma, unsigned long start,
+		     unsigned long end)
+{
+	return start == end ? 0 : apply_to_page_range(vma->vm_mm, start,
+						      end - start, enter_page,
+						      vma);
+}
+
 static const struct vm_operations_struct region_vm_ops = {
 	.fault = region_fault,
 	.huge_fault = region_huge_fault,
@@ -208,7 +235,7 @@ static int region_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	unsigned long pfn = buffer->pfn + vma->vm_pgoff;
 	unsigned long huge = ALIGN(vma->vm_start, PMD_SIZE);
 	unsigned long huge_end = ALIGN_DOWN(vma->vm_end, PMD_SIZE);
-	int ret = 0;
+	int ret;
 
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
@@ -223,16 +250,9 @@ static int region_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		huge_end = vma->vm_end;
 	}
 
-	if (huge > vma->vm_start)
-		ret = remap_pfn_range(vma, vma->vm_start, pfn,
-				      huge - vma->vm_start, vma->vm_page_prot);
-	if (!ret && vma->vm_end > huge_end)
-		ret = remap_pfn_range(vma, huge_end,
-				      pfn + PFN_DOWN(huge_end - vma->vm_start),
-				      vma->vm_end - huge_end,
-				      vma->vm_page_prot);
+	ret = map_pages(vma, vma->vm_start, huge);
 
-	return ret;
+	return ret ? ret : map_pages(vma, huge_end, vma->vm_end);
 }
 
 static void *map_highmem(struct region_buffer *buffer)

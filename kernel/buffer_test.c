@@ -131,17 +131,19 @@ static void user_mapping_shows_the_buffer(struct kunit *test)
 {
 	struct heap_region *region = test_carveout(test, REGION_FIRST_FIT);
 	struct dma_buf *dmabuf = test_export(test, region, SZ_128K);
-	unsigned long addr;
+	unsigned long addr, faults;
 	u32 word = 1;
 	int i;
 
 	addr = map_at(test, dmabuf, 0, SZ_64K, MAP_SHARED, SZ_64K);
 	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	faults = current->min_flt;
 	for (i = 0; i < SZ_64K; i += PAGE_SIZE) {
 		KUNIT_EXPECT_EQ(test, 0, get_user(word, (u32 __user *)(addr + i)));
 		KUNIT_EXPECT_EQ(test, 0, word);
 	}
 	KUNIT_EXPECT_EQ(test, 0, clear_user((void __user *)addr, SZ_64K));
+	KUNIT_EXPECT_EQ(test, faults, current->min_flt);
 
 	test_fill(dmabuf, 0x11);
 	KUNIT_EXPECT_EQ(test, 0, get_user(word, (u32 __user *)addr));

@@ -77,10 +77,17 @@ static bool end_fault(void)
 	return !left;
 }
 
+static unsigned long failures(struct heap_region *region)
+{
+	return region->failures[FAIL_BOOKKEEPING] +
+	       region->failures[FAIL_EXHAUSTED];
+}
+
 /* Make buffers with a failure at each step. Returns how many were refused. */
 static int export_with_faults(struct kunit *test, struct heap_region *region,
 			      size_t len)
 {
+	unsigned long before = failures(region);
 	struct dma_buf *dmabuf;
 	int step, refused = 0;
 	bool met = true;
@@ -101,8 +108,7 @@ static int export_with_faults(struct kunit *test, struct heap_region *region,
 		test_expect_idle(test, region);
 	}
 	KUNIT_EXPECT_FALSE(test, met);
-	KUNIT_EXPECT_EQ(test, refused, region->failures[FAIL_BOOKKEEPING] +
-				       region->failures[FAIL_EXHAUSTED]);
+	KUNIT_EXPECT_EQ(test, before + refused, failures(region));
 
 	return refused;
 }
@@ -126,10 +132,14 @@ static void lent_buffer_survives_faults(struct kunit *test)
 static void small_buffer_falls_back_to_cma(struct kunit *test)
 {
 	struct heap_region *region = test_lent_region(test);
+	int i;
 
 	region->small_gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN;
-	KUNIT_EXPECT_GE(test, export_with_faults(test, region, PAGE_SIZE), 2);
-	/* The page itself was refused once, and CMA stepped in. */
+	/* When slab or KASAN asks for a page too, the nth is another one. */
+	for (i = 0; i < 20 && !region->peak_pages; i++)
+		KUNIT_EXPECT_GE(test,
+				export_with_faults(test, region, PAGE_SIZE), 2);
+	/* The buffer's page itself was refused, and CMA stepped in. */
 	KUNIT_EXPECT_EQ(test, 1, region->peak_pages);
 }
 
