@@ -147,7 +147,7 @@ impl<'a> Build<'a> {
         })
     }
 
-    /// tinyconfig and the fragment; a fragment line that did not survive is an error.
+    /// tinyconfig and the fragments; a line that did not survive is an error.
     fn configure(&self, tree: &Path) -> Result<()> {
         let config = self.folder.join(".config");
         self.make(tree, &["tinyconfig"], |_| ())?;
@@ -156,8 +156,7 @@ impl<'a> Build<'a> {
         self.make(tree, &["olddefconfig"], |_| ())?;
         let got = fs::read_to_string(&config).on("cannot read", &config)?;
         let got: Vec<&str> = got.lines().collect();
-        let is_option = |l: &&str| l.starts_with("CONFIG_") || l.starts_with("# CONFIG_");
-        let mut lost = self.fragment.lines().filter(is_option).filter(|l| !got.contains(l));
+        let mut lost = wanted(&self.fragment).into_values().filter(|l| !got.contains(l));
         let Some(first) = lost.next() else { return Ok(()) };
         Err(Error::LostConfig {
             fragment: self.board.kernel_config.join(" and "),
@@ -185,6 +184,15 @@ impl<'a> Build<'a> {
         let what = format!("kernel make {}", goals.join(" "));
         tool::run(&what, HINT, command, &self.folder.join("build.log"), on_line)
     }
+}
+
+/// The lines that set an option, by its name; of two for one option the later counts.
+fn wanted(fragment: &str) -> BTreeMap<&str, &str> {
+    let lines = fragment.lines().filter_map(|line| {
+        let option = line.strip_prefix("# ").unwrap_or(line).strip_prefix("CONFIG_")?;
+        Some((option.split(['=', ' ']).next()?, line))
+    });
+    lines.collect()
 }
 
 /// The driver: sources, Kconfig and Makefile on the top level of `kernel/`.
@@ -325,6 +333,13 @@ mod tests {
         assert_eq!(fs::metadata(&b).unwrap().modified().unwrap(), before);
         let makefile = fs::read_to_string(heaps.join("Makefile")).unwrap();
         assert_eq!(makefile, "# first line\nobj-y += dmaheap/\n");
+    }
+
+    #[test]
+    fn a_later_fragment_has_the_last_word() {
+        let fragment = "# Heaps.\n# CONFIG_A is not set\nCONFIG_B=\"x y\"\nCONFIG_A=y\n";
+        let lines: Vec<&str> = wanted(fragment).into_values().collect();
+        assert_eq!(lines, ["CONFIG_A=y", "CONFIG_B=\"x y\""]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cargo run`: boots the virtual board, and shows or runs something in it.
 
+mod bench;
 mod demo;
 mod exec;
 mod shell;
@@ -31,6 +32,8 @@ enum Verb {
     Exec(exec::Exec),
     /// Boot and give an interactive shell
     Shell,
+    /// Measure against the kernel's own heap and against bare system calls
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -51,5 +54,6 @@ fn run(command: Option<Verb>, install: bool) -> Result<ExitCode> {
         None => demo::show(board, install),
         Some(Verb::Exec(exec)) => exec.run(board, install),
         Some(Verb::Shell) => shell::open(board, install),
+        Some(Verb::Bench(bench)) => bench.run(install),
     }
 }

@@ -107,7 +107,8 @@ impl Buffer {
     }
 }
 
-fn descriptor(request: &Request) -> BufferDescriptorInfo {
+/// The request as it goes over binder.
+pub fn descriptor(request: &Request) -> BufferDescriptorInfo {
     let mut name = [0; 128];
     // The last byte stays 0.
     for (to, from) in name.iter_mut().zip(request.name.bytes().take(127)) {

@@ -3,5 +3,7 @@
 //! they and the demonstration stand on. Runs on the device.
 
 pub mod allocator;
+pub mod bench;
 pub mod client;
 pub mod dmabuf;
+pub mod heap;

@@ -176,3 +176,10 @@ pub fn two_boards_at_once_do_not_disturb_each_other() -> Outcome {
     }
     Ok(())
 }
+
+/// The program fails unless each request was served from the reserve.
+pub fn bench_measures_a_reserve_that_serves_every_request() -> Outcome {
+    let ran = run_tool(&["bench", "--boots", "1", "reserve"])?;
+    expect_eq(&ran.stderr, ran.code, Some(0))?;
+    expect_contains(&ran.stdout, "allocate2 8100 KiB, reserved")
+}

@@ -72,6 +72,7 @@ fn main() -> std::process::ExitCode {
             missing_packages_are_only_named_when_told_so,
             killed_tool_leaves_no_qemu,
             two_boards_at_once_do_not_disturb_each_other,
+            bench_measures_a_reserve_that_serves_every_request,
         }
         kunit::{
             suites_pass_and_the_watchdogs_are_silent,

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::{Read, Seek};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -32,6 +33,16 @@ impl State {
             dma_bufs: fs::read_dir("/sys/kernel/dmabuf/buffers")?.count(),
             cma_pages: cma_pages()?,
         })
+    }
+
+    /// The service's process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The same state, of another process.
+    pub fn of_process(self, pid: u32) -> State {
+        State { pid, ..self }
     }
 
     /// The state once it no longer changes.
@@ -93,6 +104,17 @@ fn cma_pages() -> Result<i64, Box<dyn Error>> {
 /// The running service.
 pub fn connect() -> Result<Strong<dyn IAllocator>, Box<dyn Error>> {
     binder::connect()
+}
+
+/// What the service tells of itself.
+pub fn dump(options: &[&str]) -> Result<String, Box<dyn Error>> {
+    let mut file = tempfile::tempfile()?;
+    let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+    binder::dump(&file, &options)?;
+    file.rewind()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// A descriptor that the service supports.

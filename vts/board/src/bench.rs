@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `bench`: the device program `suite-bench` in several fresh boots, its times pooled.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use board::{Boot, Error, Guest, Result, boards, results};
+use board_guest::wire::Exit;
+use clap::Args;
+use comfy_table::{Table, presets};
+use dmaheap_suite::bench::{Comparison, Series};
+use serde_json::json;
+
+/// The installed policy, and the lines that give it a reserve: screens, and their metadata.
+const POLICY: &str = "/vendor/etc/dmaheap/heaps.toml";
+const RESERVES: [(&str, &str); 2] =
+    [("framebuffer", "reserve = [\"3 x 8100 KiB\"]"), ("system", "reserve = [\"8 x 4 KiB\"]")];
+const SERVICE: &str = "android.hardware.graphics.allocator-service.dmaheap";
+
+/// What `bench` takes.
+#[derive(Args)]
+pub struct Bench {
+    /// Boots whose times are pooled
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    boots: u32,
+    /// Groups to measure
+    #[arg(default_values = ["heaps", "allocator", "reserve"])]
+    groups: Vec<String>,
+}
+
+impl Bench {
+    /// Measures, prints a table, writes `target/board/bench.json`. A missed target is shown and
+    /// does not fail: a time on an emulator is no verdict.
+    pub fn run(self, install: bool) -> Result<ExitCode> {
+        let mut pooled: Vec<Comparison> = Vec::new();
+        for boot in 1..=self.boots {
+            eprintln!("boot {boot} of {}", self.boots);
+            let boot = Boot { install, ..Boot::default() };
+            let mut guest = Guest::boot(&boards::VIRT_BENCH, &boot)?;
+            for group in &self.groups {
+                if group == "reserve" {
+                    give_reserve(&mut guest)?;
+                }
+                pool(&mut pooled, measure(&mut guest, group)?);
+            }
+        }
+        println!("{}", table(&pooled));
+        let folder = results();
+        let file = folder.join("bench.json");
+        write(&folder, &file, &pooled)
+            .map_err(|e| Error::Usage(format!("cannot write {}: {e}", file.display())))?;
+        println!("{} boots; all times: target/board/bench.json", self.boots);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn measure(guest: &mut Guest, group: &str) -> Result<Vec<Comparison>> {
+    let output = guest.shell(&format!("suite-bench {group}"))?;
+    if output.exit != Exit::Code(0) {
+        return Err(Error::Refused(output.stderr));
+    }
+    serde_json::from_str(&output.stdout)
+        .map_err(|e| Error::Refused(format!("suite-bench {group} printed no results: {e}")))
+}
+
+/// Restarts the service with a policy that keeps buffers ready.
+fn give_reserve(guest: &mut Guest) -> Result<()> {
+    let edits: Vec<String> = RESERVES
+        .iter()
+        .map(|(heap, line)| format!("sed -i '/^\\[heaps.{heap}\\]/a {line}' {POLICY}"))
+        .collect();
+    let script = format!("{} && kill $(pidof {SERVICE})", edits.join(" && "));
+    let output = guest.shell(&script)?;
+    if output.exit == Exit::Code(0) { Ok(()) } else { Err(Error::Refused(output.stderr)) }
+}
+
+/// Adds the times of another boot.
+fn pool(pooled: &mut Vec<Comparison>, more: Vec<Comparison>) {
+    for new in more {
+        let same = |old: &&mut Comparison| old.name == new.name && old.ours.label == new.ours.label;
+        match pooled.iter_mut().find(same) {
+            Some(old) => {
+                old.ours.nanos.extend(&new.ours.nanos);
+                old.baseline.nanos.extend(&new.baseline.nanos);
+            }
+            None => pooled.push(new),
+        }
+    }
+}
+
+/// Of a series of times: the median, the 99th percentile and the worst, in nanoseconds.
+struct Spread {
+    p50: u64,
+    p99: u64,
+    max: u64,
+}
+
+impl Spread {
+    fn new(series: &Series) -> Self {
+        let mut nanos = series.nanos.clone();
+        nanos.sort_unstable();
+        let at = |percent: usize| {
+            let index = (nanos.len() * percent / 100).min(nanos.len().saturating_sub(1));
+            nanos.get(index).copied().unwrap_or(0)
+        };
+        Self { p50: at(50), p99: at(99), max: at(100) }
+    }
+
+    fn micros(&self) -> String {
+        [self.p50, self.p99, self.max].map(|n| format!("{:.1}", n as f64 / 1000.0)).join(" / ")
+    }
+}
+
+fn ratio(ours: u64, baseline: u64) -> f64 {
+    ours as f64 / baseline.max(1) as f64
+}
+
+fn table(all: &[Comparison]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "operation",
+        "ours",
+        "p50 / p99 / max µs",
+        "compared to",
+        "p50 / p99 / max µs",
+        "rounds",
+        "p50 ratio",
+        "target",
+    ]);
+    for one in all {
+        let (ours, baseline) = (Spread::new(&one.ours), Spread::new(&one.baseline));
+        let ratio = ratio(ours.p50, baseline.p50);
+        let verdict = one.target.map_or("-".to_owned(), |target| {
+            format!("{target:.2}{}", if ratio <= target { "" } else { "  missed" })
+        });
+        table.add_row([
+            one.name.clone(),
+            one.ours.label.clone(),
+            ours.micros(),
+            one.baseline.label.clone(),
+            baseline.micros(),
+            one.ours.nanos.len().to_string(),
+            format!("{ratio:.3}"),
+            verdict,
+        ]);
+    }
+    table
+}
+
+fn write(folder: &Path, file: &Path, all: &[Comparison]) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let spread = |series: &Series| {
+        let Spread { p50, p99, max } = Spread::new(series);
+        json!({ "label": series.label, "p50": p50, "p99": p99, "max": max, "nanos": series.nanos })
+    };
+    let rows: Vec<_> = all
+        .iter()
+        .map(|one| {
+            json!({
+                "name": one.name,
+                "ours": spread(&one.ours),
+                "baseline": spread(&one.baseline),
+                "ratio": ratio(Spread::new(&one.ours).p50, Spread::new(&one.baseline).p50),
+                "target": one.target,
+            })
+        })
+        .collect();
+    fs::write(file, serde_json::to_string_pretty(&rows)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(nanos: impl IntoIterator<Item = u64>) -> Series {
+        Series { label: "x".into(), nanos: nanos.into_iter().collect() }
+    }
+
+    #[test]
+    fn percentiles_are_of_the_sorted_times() {
+        let Spread { p50, p99, max } = Spread::new(&series((0..200).rev()));
+        assert_eq!((p50, p99, max), (100, 198, 199));
+        let Spread { p50, p99, max } = Spread::new(&series([7]));
+        assert_eq!((p50, p99, max), (7, 7, 7));
+    }
+
+    #[test]
+    fn boots_are_pooled_by_what_was_done_and_by_whom() {
+        let one = |name: &str| Comparison {
+            name: name.into(),
+            ours: series([1]),
+            baseline: series([2]),
+            target: None,
+        };
+        let mut pooled = vec![one("a")];
+        pool(&mut pooled, vec![one("a"), one("b")]);
+        assert_eq!(pooled.len(), 2);
+        assert_eq!(pooled[0].ours.nanos, [1, 1]);
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//! This project's heaps beside the kernel's own one for the default CMA area, which a kernel with
+//! `kernel/board/virt-bench.config` has too.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::pressure::Pressure;
+use super::{Comparison, Match, Result, kib, timed};
+use crate::dmabuf::DmaBuf;
+use crate::heap::Heap;
+
+/// The kernel's own heap is named after the area's node.
+const IN_TREE: &str = "linux,cma";
+const DEFAULT: &str = "default_cma_region";
+const HELD: &str = "camera@54000000";
+
+const MIB: usize = 1 << 20;
+const PAGE: usize = 4096;
+
+/// All comparisons of heaps.
+pub fn measure() -> Result<Vec<Comparison>> {
+    let mut all = vec![
+        allocation(DEFAULT, 32 * MIB, "", 12, 0.70)?,
+        allocation(DEFAULT, PAGE, "", 300, 0.2)?,
+        mapping(DEFAULT, 8 * MIB, 30, 0.3)?,
+        mapping(HELD, 8 * MIB, 30, 0.3)?,
+    ];
+    let _full = Pressure::new()?;
+    all.push(allocation(HELD, 8 * MIB, ", memory full", 30, 0.05)?);
+    Ok(all)
+}
+
+/// The ioctl alone; the buffer is closed, and what that costs rested off, before the next.
+fn allocation(
+    ours: &str,
+    len: usize,
+    when: &str,
+    rounds: usize,
+    target: f64,
+) -> Result<Comparison> {
+    let (heap, in_tree) = (Heap::open(ours)?, Heap::open(IN_TREE)?);
+    let contest = Match {
+        name: format!("allocate {}{when}", kib(len)),
+        ours,
+        baseline: IN_TREE,
+        rounds,
+        rest: rest(len),
+        target: Some(target),
+    };
+    contest.play(|| timed(|| heap.allocate(len)), || timed(|| in_tree.allocate(len)))
+}
+
+/// Mapping a buffer and touching each of its pages.
+fn mapping(ours: &str, len: usize, rounds: usize, target: f64) -> Result<Comparison> {
+    let (heap, in_tree) = (Heap::open(ours)?, Heap::open(IN_TREE)?);
+    let contest = Match {
+        name: format!("map and touch {}", kib(len)),
+        ours,
+        baseline: IN_TREE,
+        rounds,
+        rest: rest(len),
+        target: Some(target),
+    };
+    contest.play(|| touched(&heap, len), || touched(&in_tree, len))
+}
+
+fn touched(heap: &Heap, len: usize) -> io::Result<Duration> {
+    let buffer = DmaBuf::new(heap.allocate(len)?)?;
+    let started = Instant::now();
+    let mut map = buffer.map()?;
+    map.touch(PAGE);
+    Ok(started.elapsed())
+}
+
+/// Time for a held region to clear a buffer of this size again.
+fn rest(len: usize) -> Duration {
+    Duration::from_millis(if len >= MIB { 25 } else { 1 })
+}
