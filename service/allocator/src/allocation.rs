@@ -7,19 +7,21 @@
 
 use std::ffi::CString;
 use std::hash::{BuildHasher, RandomState};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dmaheap_aidl::binder::Caller;
-use dmaheap_buffer::{Bytes, Handle, Header, Layout, Origin};
+use dmaheap_buffer::{Bytes, Handle, Layout, Origin};
 use nix::errno::Errno;
 
 use crate::accounts::{self, Accounts};
 use crate::error::{Error, Result};
-use crate::heap::{self, Device, Heap};
+use crate::heap::{Device, Heap};
+use crate::metadata::Metadata;
 use crate::policy::{Fallback, Plan, Policy, Rule};
+use crate::refill;
 use crate::request::Request;
 use crate::sys;
 
@@ -33,6 +35,7 @@ pub const MAX_COUNT: u32 = 64;
 #[derive(Debug)]
 pub struct Allocator {
     policy: Policy,
+    metadata: Arc<Metadata>,
     accounts: Accounts,
     ids: Ids,
 }
@@ -54,7 +57,8 @@ impl Allocator {
     /// An allocator that follows this policy. No heap is opened yet.
     pub fn new(policy: Policy) -> Allocator {
         let accounts = Accounts::new(Path::new(accounts::LIVE));
-        Allocator { policy, accounts, ids: Ids::default() }
+        let metadata = Arc::new(Metadata::new(policy.metadata_heap.clone()));
+        Allocator { policy, metadata, accounts, ids: Ids::default() }
     }
 
     /// The policy it follows.
@@ -67,13 +71,18 @@ impl Allocator {
         &self.accounts
     }
 
-    /// Opens every heap, logs those that are missing, and starts to fill the
-    /// reserve.
+    /// Opens every heap, logs those that are missing, and starts to make ready
+    /// what will be asked for.
     pub fn start(&self) {
         for error in self.policy.heaps.iter().filter_map(|heap| heap.device().err()) {
             log::warn!("{error}; it is tried again whenever it is needed");
         }
-        heap::keep_filled(self.policy.heaps.clone());
+        let (heaps, metadata) = (self.policy.heaps.clone(), self.metadata.clone());
+        refill::start(move || {
+            // Each gets its turn, whatever became of the others.
+            let unfilled = heaps.iter().filter(|heap| heap.fill().is_err()).count();
+            metadata.fill().is_ok() && unfilled == 0
+        });
     }
 
     /// Allocates all of `count` buffers for a caller, or none.
@@ -116,17 +125,8 @@ impl Allocator {
             node: device.node().to_owned(),
             name: request.name.clone(),
         };
-        let metadata = self.make_metadata(&handle, origin)?;
+        let metadata = self.metadata.make(&handle, origin)?;
         Ok(Buffer { pixels, metadata, handle, heap: heap.clone() })
-    }
-
-    fn make_metadata(&self, handle: &Handle, origin: Origin) -> Result<OwnedFd> {
-        let header = Header { id: handle.id, reserved: handle.reserved, origin };
-        let (buffer, _) = self.policy.metadata_heap.allocate(handle.metadata_size())?;
-        sys::write(&buffer, &header.encode())
-            .map_err(|cause| Error::System { what: "writing a buffer's metadata", cause })?;
-        set_name(&buffer, "dmaheap metadata".to_owned())?;
-        Ok(buffer)
     }
 }
 
@@ -178,14 +178,11 @@ fn name_buffer(buffer: &OwnedFd, request: &Request, layout: &Layout) -> Result<(
     let room = sys::NAME_LEN.saturating_sub(1).saturating_sub(what.len());
     let mut name = request.name.clone();
     name.truncate(name.floor_char_boundary(room));
-    set_name(buffer, name + &what)
-}
-
-fn set_name(buffer: &OwnedFd, mut name: String) -> Result<()> {
+    name.push_str(&what);
     name.truncate(name.floor_char_boundary(sys::NAME_LEN.saturating_sub(1)));
     let what = "naming a buffer";
     let name = CString::new(name).map_err(|_| Error::System { what, cause: Errno::EINVAL })?;
-    sys::set_name(buffer.as_fd(), &name).map_err(|cause| Error::System { what, cause })
+    sys::set_name(buffer, &name).map_err(|cause| Error::System { what, cause })
 }
 
 /// Buffer ids that nobody can guess and that never repeat in practice: a

@@ -13,6 +13,8 @@
 //! | [`request`] | the border: a descriptor from outside becomes a request |
 //! | [`heap`] | one kind of memory behind a device node |
 //! | [`allocation`] | requests become buffers |
+//! | [`metadata`] | the second buffer of each, made ahead |
+//! | [`refill`] | the thread that makes ready what will be asked for |
 //! | [`accounts`] | who holds what, and who may not have more |
 //! | [`service`] | binder on one side, the allocator on the other |
 //! | [`dump`], [`kernel`] | what the service and the kernel say about all that |
@@ -27,7 +29,9 @@ pub mod error;
 pub mod heap;
 pub mod kernel;
 pub mod logging;
+pub mod metadata;
 pub mod policy;
+pub mod refill;
 pub mod request;
 pub mod service;
 mod sys;

@@ -60,37 +60,53 @@ pub fn allocate(heap: BorrowedFd<'_>, size: Bytes) -> Result<OwnedFd, Errno> {
 }
 
 /// Gives a dma-buf the name by which it is found in the kernel's lists.
-pub fn set_name(buffer: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+pub fn set_name(buffer: &OwnedFd, name: &CStr) -> Result<(), Errno> {
     // SAFETY: the request takes a pointer to a NUL-terminated string, of which
     // it reads at most NAME_LEN bytes; the string outlives the call.
     unsafe { dma_buf_set_name(buffer.as_raw_fd(), name.as_ptr().cast()) }?;
     Ok(())
 }
 
-/// Copies `data` to the start of a dma-buf of at least that size.
-pub fn write(buffer: &OwnedFd, data: &[u8]) -> Result<(), Errno> {
-    let Some(length) = NonZeroUsize::new(data.len()) else {
-        return Ok(());
-    };
-    // SAFETY: no address is asked for, so the mapping replaces no other.
-    let map =
-        unsafe { mmap(None, length, ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, buffer, 0) }?;
-    let written = write_mapped(buffer.as_fd(), map, data);
-    // SAFETY: just mapped with this length, and no reference to it is left.
-    unsafe { munmap(map, length.get()) }?;
-    written
+/// The start of a dma-buf, mapped for writing.
+#[derive(Debug)]
+pub struct Mapping {
+    address: NonNull<libc::c_void>,
+    length: NonZeroUsize,
 }
 
-fn write_mapped(
-    buffer: BorrowedFd<'_>,
-    map: NonNull<libc::c_void>,
-    data: &[u8],
-) -> Result<(), Errno> {
-    sync(buffer, SYNC_START | SYNC_WRITE)?;
-    // SAFETY: the mapping is `data.len()` bytes long and writable, and as new
-    // memory of the kernel's it cannot overlap `data`.
-    unsafe { map.cast::<u8>().as_ptr().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
-    sync(buffer, SYNC_END | SYNC_WRITE)
+// SAFETY: the address is valid in every thread, and only the owner uses it.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// Maps `length` bytes.
+    pub fn new(buffer: &OwnedFd, length: usize) -> Result<Mapping, Errno> {
+        let length = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
+        let (access, kind) = (ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED);
+        // SAFETY: no address is asked for, so the mapping replaces no other.
+        let address = unsafe { mmap(None, length, access, kind, buffer, 0) }?;
+        Ok(Mapping { address, length })
+    }
+
+    /// Copies `data` to its start. `buffer` is the one that was mapped.
+    pub fn write(&mut self, buffer: &OwnedFd, data: &[u8]) -> Result<(), Errno> {
+        if data.len() > self.length.get() {
+            return Err(Errno::EINVAL);
+        }
+        sync(buffer.as_fd(), SYNC_START | SYNC_WRITE)?;
+        let to = self.address.cast::<u8>().as_ptr();
+        // SAFETY: the mapping is writable and at least `data.len()` bytes long,
+        // and as memory of the kernel's it cannot overlap `data`.
+        unsafe { to.copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+        sync(buffer.as_fd(), SYNC_END | SYNC_WRITE)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new` with this length, and no reference to it is
+        // ever made. It cannot fail for a whole mapping.
+        let _ = unsafe { munmap(self.address, self.length.get()) };
+    }
 }
 
 fn sync(buffer: BorrowedFd<'_>, flags: u64) -> Result<(), Errno> {
@@ -119,11 +135,13 @@ pub fn label(path: &Path) -> Option<String> {
     String::from_utf8(context).ok()
 }
 
-/// Lets every other thread run before this one.
+/// Lets every other thread run before this one, at once when it wakes up: a low
+/// nice value only makes for a small share, taken when it hurts most.
 pub fn lower_priority() -> Result<(), Errno> {
-    const THIS_THREAD: libc::id_t = 0;
-    const LOWEST: libc::c_int = 19;
-    // SAFETY: the call takes three numbers and touches no memory of ours.
-    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, THIS_THREAD, LOWEST) };
+    const THIS_THREAD: libc::pid_t = 0;
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the call reads `parameters`, which outlives it.
+    let result =
+        unsafe { libc::sched_setscheduler(THIS_THREAD, libc::SCHED_IDLE, &raw const parameters) };
     Errno::result(result).map(drop)
 }

@@ -6,6 +6,7 @@
 //! be opened every request tries again, so a heap that appears late, or whose
 //! permissions are repaired, comes into use without a restart.
 
+mod headroom;
 mod node;
 mod reserve;
 
@@ -18,8 +19,9 @@ use nix::errno::Errno;
 
 use crate::error::{Error, Result};
 use crate::sys;
+use headroom::Headroom;
 pub use node::{FOLDER, Refusal};
-pub use reserve::{Shelf, keep_filled};
+pub use reserve::Shelf;
 
 /// What the policy file says about a heap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,7 @@ pub struct Heap {
     spec: Spec,
     device: RwLock<Option<Arc<Device>>>,
     reserve: Vec<Shelf>,
+    headroom: Headroom,
     counters: Mutex<Counters>,
 }
 
@@ -69,7 +72,13 @@ pub struct Device {
 impl Heap {
     /// A heap that has not been opened yet, with nothing on its shelves.
     pub fn new(spec: Spec, reserve: Vec<Shelf>) -> Heap {
-        Heap { spec, device: RwLock::new(None), reserve, counters: Mutex::default() }
+        Heap {
+            spec,
+            device: RwLock::new(None),
+            reserve,
+            headroom: Headroom::default(),
+            counters: Mutex::default(),
+        }
     }
 
     /// What the policy file says about it.
@@ -138,8 +147,24 @@ impl Heap {
         result
     }
 
+    /// Fills its shelves.
+    ///
+    /// # Errors
+    /// Those of [`Heap::allocate`], which is not counted as one of its failures.
+    pub fn fill(&self) -> Result<()> {
+        for shelf in &self.reserve {
+            while shelf.lacks() {
+                shelf.put(self.allocate_fresh(&*self.device()?, shelf.size)?);
+            }
+        }
+        Ok(())
+    }
+
     fn allocate_fresh(&self, device: &Device, size: Bytes) -> Result<OwnedFd> {
-        sys::allocate(device.file.as_fd(), size).map_err(|cause| match cause {
+        let spared = self.spec.contiguous || self.headroom.allows(size);
+        let buffer =
+            if spared { sys::allocate(device.file.as_fd(), size) } else { Err(Errno::ENOMEM) };
+        buffer.map_err(|cause| match cause {
             Errno::EMFILE | Errno::ENFILE => {
                 Error::System { what: "opening a file descriptor for a buffer", cause }
             }

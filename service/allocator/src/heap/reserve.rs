@@ -3,27 +3,17 @@
 //!
 //! CMA is lent to others while nobody asks for it, and getting it back takes
 //! time when it matters most. A shelf holds buffers that are already allocated
-//! and cleared; taking one is a pop from a list. What is taken is replaced by
-//! a thread of lowest priority, and comes fresh from the kernel: a buffer that
-//! was in use never returns to a shelf.
+//! and cleared; taking one is a pop from a list. What is taken is replaced in
+//! the background, and comes fresh from the kernel: a buffer that was in use
+//! never returns to a shelf.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, Thread};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dmaheap_buffer::Bytes;
 
-use super::Heap;
-use crate::error::Result;
-use crate::sys;
-
-/// How long the refilling thread rests after a heap could not give more.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// The thread that refills, once there is one.
-static REFILLER: OnceLock<Thread> = OnceLock::new();
+use crate::refill;
 
 /// Buffers of one size.
 #[derive(Debug)]
@@ -61,50 +51,23 @@ impl Shelf {
         }
         let buffer = self.lock().pop()?;
         self.hits.fetch_add(1, Ordering::Relaxed);
-        if let Some(refiller) = REFILLER.get() {
-            refiller.unpark();
-        }
+        refill::taken();
         Some(buffer)
+    }
+
+    /// Whether more are wanted.
+    pub(super) fn lacks(&self) -> bool {
+        self.ready() < self.wanted
+    }
+
+    /// Puts a fresh buffer of its size on the shelf.
+    pub(super) fn put(&self, buffer: OwnedFd) {
+        self.lock().push(buffer);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<OwnedFd>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Starts the thread that keeps the shelves of these heaps filled, if any of
-/// them has one.
-pub fn keep_filled(heaps: Vec<Arc<Heap>>) {
-    if heaps.iter().all(|heap| heap.reserve.is_empty()) {
-        return;
-    }
-    let refill = move || {
-        // Only ever set here.
-        let _ = REFILLER.set(thread::current());
-        if let Err(error) = sys::lower_priority() {
-            log::warn!("the reserve is refilled at normal priority: {error}");
-        }
-        loop {
-            // Every shelf gets its turn, whatever became of the others.
-            match heaps.iter().filter(|heap| fill(heap).is_err()).count() {
-                0 => thread::park(),
-                _ => thread::sleep(PAUSE),
-            }
-        }
-    };
-    if let Err(error) = thread::Builder::new().name("reserve".to_owned()).spawn(refill) {
-        log::error!("nothing is held ready, for want of a thread: {error}");
-    }
-}
-
-fn fill(heap: &Heap) -> Result<()> {
-    for shelf in &heap.reserve {
-        while shelf.ready() < shelf.wanted {
-            let buffer = heap.allocate_fresh(&*heap.device()?, shelf.size)?;
-            shelf.lock().push(buffer);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -114,7 +77,7 @@ mod tests {
 
     fn stocked(size: u64) -> Shelf {
         let shelf = Shelf::new(Bytes(size), 1);
-        shelf.lock().push(File::open("/dev/null").unwrap().into());
+        shelf.put(File::open("/dev/null").unwrap().into());
         shelf
     }
 

@@ -8,6 +8,8 @@
 mod descriptors;
 mod resources;
 mod service;
+mod shortage;
+mod startup;
 mod transport;
 
 use std::error::Error;
@@ -15,13 +17,20 @@ use std::error::Error;
 use libtest_mimic::Trial;
 
 pub use resources::play;
+pub use service::dump;
 
 /// All tests; their names alone need no device.
 pub fn trials() -> Vec<Trial> {
-    [descriptors::trials(), transport::trials(), resources::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        descriptors::trials(),
+        transport::trials(),
+        resources::trials(),
+        shortage::trials(),
+        startup::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A test that must leave the service as it found it: the same process, with as many descriptors,

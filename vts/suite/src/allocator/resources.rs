@@ -60,7 +60,8 @@ fn start(role: &str, uid: u32) -> std::io::Result<Child> {
     command.uid(uid).gid(uid).spawn()
 }
 
-fn camera() -> BufferDescriptorInfo {
+/// A frame of the camera's.
+pub fn camera() -> BufferDescriptorInfo {
     BufferDescriptorInfo {
         width: 1920,
         height: 1080,

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the service itself runs out of: memory, contiguous memory, descriptors, life.
+
+use std::error::Error;
+use std::fs;
+use std::thread::{self, sleep};
+use std::time::Duration;
+
+use dmaheap_aidl::allocator::{AllocationError, AllocationResult, BufferDescriptorInfo};
+use dmaheap_aidl::common::{BufferUsage, PixelFormat};
+use libtest_mimic::{Failed, Trial};
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::service::{State, connect, good, pid, refusal};
+use super::trial;
+use crate::dmabuf::DmaBuf;
+
+type Test = Result<(), Box<dyn Error>>;
+
+const NO_RESOURCES: AllocationError = AllocationError::NO_RESOURCES;
+const MIB: i32 = 1 << 20;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("shortage::system_out_of_memory_refuses_and_recovers", out_of_memory),
+        trial("shortage::fragmented_region_refuses_and_recovers", fragmented_region),
+        trial("shortage::service_out_of_descriptors_refuses_and_recovers", out_of_descriptors),
+        restarting("shortage::service_killed_while_it_clears_leaves_nothing", killed_at_work),
+        restarting("shortage::buffers_outlive_their_service", buffers_outlive_their_service),
+    ]
+}
+
+/// A test that kills the service: another process afterwards, and all else as it was.
+pub fn restarting(name: &str, test: fn() -> Test) -> Trial {
+    Trial::test(name, move || {
+        let before = State::settled()?;
+        test()?;
+        let after = State::settled()?;
+        if before.pid() == after.pid() {
+            return Err(Failed::from("the service was never killed"));
+        }
+        Ok(before.of_process(after.pid()).require_same()?)
+    })
+}
+
+/// So many bytes of memory for the CPU, or for the display.
+fn bytes(size: i32, usage: BufferUsage) -> BufferDescriptorInfo {
+    BufferDescriptorInfo { width: size, height: 1, format: PixelFormat::BLOB, usage, ..good() }
+}
+
+fn memory(size: i32) -> BufferDescriptorInfo {
+    bytes(size, BufferUsage::CPU_READ_OFTEN)
+}
+
+fn framebuffer(size: i32) -> BufferDescriptorInfo {
+    bytes(size, BufferUsage::COMPOSER_CLIENT_TARGET)
+}
+
+/// Allocates until refused, and wants that to be for want of resources.
+fn until_refused(
+    descriptor: &BufferDescriptorInfo,
+) -> Result<Vec<AllocationResult>, Box<dyn Error>> {
+    let allocator = connect()?;
+    let mut held = Vec::new();
+    loop {
+        match allocator.allocate2(descriptor, 1) {
+            Ok(given) => held.push(given),
+            Err(status) => {
+                assert_eq!(refusal(Err(status))?, NO_RESOURCES);
+                return Ok(held);
+            }
+        }
+    }
+}
+
+/// Nobody is killed for a buffer: this test, for one, lives to see the refusal.
+fn out_of_memory() -> Test {
+    let kills = oom_kills()?;
+    let held = until_refused(&memory(16 * MIB))?;
+    assert!(held.len() > 2, "refused after {} buffers", held.len());
+    // A small one is refused as well, or served; nothing worse.
+    if let Err(status) = connect()?.allocate2(&memory(MIB), 1) {
+        assert_eq!(refusal(Err(status))?, NO_RESOURCES);
+    }
+    drop(held);
+    // Buffers are freed by whoever lets go last, a moment later.
+    sleep(Duration::from_millis(200));
+    connect()?.allocate2(&memory(16 * MIB), 1)?;
+    assert_eq!(oom_kills()?, kills, "processes were killed for want of memory");
+    Ok(())
+}
+
+fn oom_kills() -> Result<u64, Box<dyn Error>> {
+    let stat = fs::read_to_string("/proc/vmstat")?;
+    let kills = stat.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    Ok(kills.ok_or("/proc/vmstat does not count kills")?.parse()?)
+}
+
+/// Every second MiB in use: half of the region is free, and nothing of two MiB is.
+fn fragmented_region() -> Test {
+    let allocator = connect()?;
+    let held = until_refused(&framebuffer(MIB))?;
+    let every_second: Vec<_> = held.into_iter().step_by(2).collect();
+    assert!(every_second.len() > 8, "{} buffers fit", every_second.len());
+    sleep(Duration::from_millis(200));
+    let large = allocator.allocate2(&framebuffer(4 * MIB), 1);
+    assert_eq!(refusal(large)?, NO_RESOURCES);
+    // The same rule still gives what there is.
+    allocator.allocate2(&framebuffer(MIB), 1)?;
+    drop(every_second);
+    sleep(Duration::from_millis(200));
+    allocator.allocate2(&framebuffer(32 * MIB), 1)?;
+    Ok(())
+}
+
+fn out_of_descriptors() -> Test {
+    let allocator = connect()?;
+    let service = pid()?;
+    let in_use = fs::read_dir(format!("/proc/{service}/fd"))?.count() as u64;
+    let before = limit_descriptors(service, in_use + 3)?;
+    let refused = allocator.allocate2(&good(), 8);
+    limit_descriptors(service, before)?;
+    assert_eq!(refusal(refused)?, NO_RESOURCES);
+    assert_eq!(allocator.allocate2(&good(), 8)?.buffers.len(), 8);
+    Ok(())
+}
+
+/// Sets the soft limit of another process; returns what it was.
+fn limit_descriptors(pid: u32, limit: u64) -> Result<u64, Box<dyn Error>> {
+    let pid = libc::pid_t::try_from(pid)?;
+    let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: without a new limit the call only writes to `old`, which outlives it.
+    let read = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut old) };
+    nix::errno::Errno::result(read)?;
+    let new = libc::rlimit { rlim_cur: limit, ..old };
+    // SAFETY: the call reads `new`, which outlives it, and is to write nothing.
+    let written =
+        unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const new, std::ptr::null_mut()) };
+    nix::errno::Errno::result(written)?;
+    Ok(old.rlim_cur)
+}
+
+/// Kills the service a little later in its work each time.
+fn killed_at_work() -> Test {
+    for delay in [1, 4, 9] {
+        let allocator = connect()?;
+        let service = pid()?;
+        let client = thread::spawn(move || allocator.allocate2(&framebuffer(64 * MIB), 1).is_ok());
+        sleep(Duration::from_millis(delay));
+        kill_service(service)?;
+        // An answer that came before the end is one; the buffer goes with it.
+        let _ = client.join();
+        wait_for_successor(service)?;
+    }
+    Ok(())
+}
+
+fn buffers_outlive_their_service() -> Test {
+    let mut given = connect()?.allocate2(&memory(MIB), 1)?.buffers;
+    let native = given.pop().ok_or("no buffer")?;
+    let pixels = DmaBuf::new(native.fds.into_iter().next().ok_or("no descriptor")?.into())?;
+    pixels.map()?.fill(|offset| offset as u8)?;
+    restart_service()?;
+    let copy = pixels.map()?.read()?;
+    assert!(copy.iter().enumerate().all(|(offset, byte)| *byte == offset as u8), "torn");
+    assert_eq!(connect()?.allocate2(&memory(MIB), 1)?.buffers.len(), 1, "the new one serves");
+    Ok(())
+}
+
+/// Has init start the service anew.
+pub fn restart_service() -> Test {
+    let service = pid()?;
+    kill_service(service)?;
+    wait_for_successor(service)
+}
+
+fn kill_service(pid: u32) -> Test {
+    Ok(kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?)
+}
+
+/// Android's init waits five seconds between two starts of a service.
+fn wait_for_successor(dead: u32) -> Test {
+    for _ in 0..200 {
+        sleep(Duration::from_millis(100));
+        if pid().is_ok_and(|now| now != dead) && connect()?.isSupported(&good()) == Ok(true) {
+            return Ok(());
+        }
+    }
+    Err("no new service after 20 seconds".into())
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A service that starts without one of its heaps, and gets it later.
+
+use std::error::Error;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use dmaheap_aidl::allocator::AllocationError;
+use libtest_mimic::Trial;
+
+use super::resources::camera;
+use super::service::{connect, dump, good, pid, refusal};
+use super::shortage::{restart_service, restarting};
+use crate::heap::Heap;
+
+type Test = Result<(), Box<dyn Error>>;
+
+const NODE: &str = "camera@54000000";
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        restarting("startup::a_heap_that_is_missing_may_appear_late", || {
+            let (node, away) = (Heap::path(NODE), Heap::path("away"));
+            without_camera(
+                &|| Ok(fs::rename(&node, &away)?),
+                &|| Ok(fs::rename(&away, &node)?),
+                "does not exist",
+            )
+        }),
+        restarting("startup::a_heap_that_is_unreadable_may_be_repaired", || {
+            let node = Heap::path(NODE);
+            let mode = fs::metadata(&node)?.permissions().mode();
+            without_camera(
+                &|| set_mode(&node, 0o000),
+                &|| set_mode(&node, mode),
+                "may not be opened: mode 0000",
+            )
+        }),
+    ]
+}
+
+fn set_mode(path: &PathBuf, mode: u32) -> Test {
+    Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
+}
+
+/// Restarts the service between `take` and `restore`. Without its camera heap it serves the rest,
+/// refuses the camera, and its dump says `why`; then it serves the camera too, without a restart.
+fn without_camera(take: &dyn Fn() -> Test, restore: &dyn Fn() -> Test, why: &str) -> Test {
+    take()?;
+    let looked = restart_service().and_then(|()| look_without_camera(why));
+    // Whatever came out, the next test wants the heap back.
+    restore()?;
+    looked?;
+    let service = pid()?;
+    assert_eq!(connect()?.allocate2(&camera(), 1)?.buffers.len(), 1);
+    assert_eq!(pid()?, service, "the service restarted");
+    Ok(())
+}
+
+fn look_without_camera(why: &str) -> Test {
+    let allocator = connect()?;
+    assert_eq!(allocator.allocate2(&good(), 1)?.buffers.len(), 1, "other heaps serve");
+    assert!(allocator.isSupported(&camera())?, "the heap may still appear");
+    let refused = allocator.allocate2(&camera(), 1);
+    assert_eq!(refusal(refused)?, AllocationError::NO_RESOURCES);
+    let dump = dump(&[])?;
+    assert!(dump.contains(why), "'{why}' is not in:\n{dump}");
+    Ok(())
+}
