@@ -12,7 +12,7 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 use crate::boards::Board;
 use crate::cache::Cache;
 use crate::error::{OnFile, Result};
-use crate::{foreign, repository, userland};
+use crate::{foreign, repository, sepolicy, userland};
 
 /// Folders of Debian's packages that the guest needs.
 const LIBRARY_FOLDERS: [&str; 4] = ["lib", "lib64", "usr/lib", "bin"];
@@ -22,6 +22,9 @@ const PROGRAMS: [(&str, &str); 2] = [
     ("init", "/init"),
     ("allocator", "/vendor/bin/hw/android.hardware.graphics.allocator-service.dmaheap"),
 ];
+
+/// Where init finds the SELinux policy.
+const POLICY: &str = "/vendor/etc/selinux/precompiled_sepolicy";
 
 /// Empty folders, for mounts and for people, with their modes.
 const FOLDERS: [(&str, u32); 6] = [
@@ -59,6 +62,9 @@ pub fn pack(board: &Board, cache: &Cache) -> Result<File> {
         image.add_file(&source, &place)?;
     }
     image.add_configuration(board)?;
+    // Read when the image is written.
+    let folder = tempfile::tempdir().on("cannot make a temporary folder for", Path::new("m4"))?;
+    image.add_file(&sepolicy::compile(&sepolicy::vendor(), folder.path())?, POLICY)?;
     let unnamed = Path::new("(the image)");
     let mut file = tempfile::tempfile().on("cannot make a temporary file for", unnamed)?;
     image.write(BufWriter::new(&mut file)).on("cannot write", unnamed)?;
@@ -121,6 +127,11 @@ impl Image {
         }
         self.add_file(&guest.join("ueventd.rc"), "/system/etc/ueventd.rc")?;
         self.add_tree(&guest.join("init"), "/system/etc/init")?;
+        for (folder, part) in [(sepolicy::platform(), "system"), (sepolicy::vendor(), "vendor")] {
+            let prefix = if part == "system" { "plat" } else { part };
+            let place = format!("/{part}/etc/selinux/{prefix}_file_contexts");
+            self.add_file(&folder.join("file_contexts"), &place)?;
+        }
 
         let vendor = repository().join("service/etc");
         self.add_file(&vendor.join("ueventd.rc"), "/vendor/etc/ueventd.rc")?;

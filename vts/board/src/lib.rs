@@ -20,6 +20,7 @@ pub mod kunit;
 mod machine;
 mod packages;
 mod progress;
+pub mod sepolicy;
 mod tool;
 mod userland;
 

@@ -17,10 +17,11 @@ use crate::tool;
 pub const KERNEL_SOURCE: &str = "linux-source-6.12";
 
 /// What building and booting needs whatever the board.
-const COMMON: [&str; 14] = [
+const COMMON: [&str; 17] = [
     KERNEL_SOURCE,
     "bc",
     "bison",
+    "checkpolicy",
     "device-tree-compiler",
     "dpkg",
     "flex",
@@ -28,8 +29,10 @@ const COMMON: [&str; 14] = [
     "libc6-dev",
     "libelf-dev",
     "libssl-dev",
+    "m4",
     "make",
     "qemu-system-arm",
+    "setools",
     "util-linux",
     "xz-utils",
 ];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The board's process 1: a small stand-in for Android's init, ueventd and `class_start`.
 //!
-//! Mounts, gives device nodes the modes and owners of the two `ueventd.rc` files, starts the
+//! Mounts, loads the SELinux policy and labels all files, gives device nodes the modes and owners
+//! of the two `ueventd.rc` files, enforces, starts the
 //! services of the `.rc` files as the users they name, waits until their interfaces answer, and
 //! starts the agent. Then it reaps, restarts services that die, and powers off when the agent is
 //! gone. It reads the same files as a device does, so what a board ships is what is tested.
@@ -9,11 +10,14 @@
 mod identity;
 mod mounts;
 mod rc;
+mod selinux;
 mod supervisor;
 mod ueventd;
 
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
-use std::{fs, io};
 
 use board_guest::NO_SERVICES;
 use nix::sys::reboot::{RebootMode, reboot};
@@ -21,6 +25,9 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use rc::Service;
 use supervisor::Supervisor;
+
+/// Process 1 executes itself with this word once the policy is loaded.
+const SECOND_STAGE: &str = "second_stage";
 
 const PATH: &str = "/vendor/bin:/system/bin:/bin";
 const UEVENTD_FILES: [&str; 2] = ["/system/etc/ueventd.rc", "/vendor/etc/ueventd.rc"];
@@ -36,7 +43,11 @@ fn main() -> ExitCode {
     {
         return identity::become_service(file, name);
     }
-    if let Err(error) = bring_up() {
+    let stage = match arguments.as_slice() {
+        [_, word] if word == SECOND_STAGE => bring_up,
+        _ => prepare,
+    };
+    if let Err(error) = stage() {
         eprintln!("init: {error}; powering off");
     }
     // The agent is gone, or there was none: nobody can use this board any more.
@@ -49,14 +60,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn bring_up() -> io::Result<()> {
+/// The first stage: all that needs no domain of its own. Never returns when it works.
+fn prepare() -> io::Result<()> {
     mounts::mount_all()?;
+    run("/bin/busybox", &["--install", "-s", "/bin"])?;
+    selinux::load()?;
+    // The one that the kernel opened lies under the mount of /dev, and has no label of its own.
+    let console = File::options().read(true).write(true).open("/dev/console")?;
+    let mut second_stage = Command::new("/init");
+    second_stage.arg(SECOND_STAGE).stdin(console.try_clone()?).stdout(console.try_clone()?);
+    Err(second_stage.stderr(console).exec())
+}
+
+fn bring_up() -> io::Result<()> {
     // As Android's init does: binder raises its servers' priority within this limit.
     setrlimit(Resource::RLIMIT_NICE, HIGHEST_NICE, HIGHEST_NICE)?;
-    run("/bin/busybox", &["--install", "-s", "/bin"])?;
     for file in UEVENTD_FILES {
         ueventd::apply(file.as_ref())?;
     }
+    selinux::enforce()?;
     let mut supervisor = Supervisor::new()?;
     let failed = if fs::read_to_string("/proc/cmdline")?.contains(NO_SERVICES) {
         Vec::new()

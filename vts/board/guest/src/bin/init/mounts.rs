@@ -8,9 +8,10 @@ use std::os::unix::fs::symlink;
 use nix::mount::{MsFlags, mount};
 
 /// Type, place and options, in the order of mounting.
-const MOUNTS: [(&str, &str, &str); 7] = [
+const MOUNTS: [(&str, &str, &str); 8] = [
     ("proc", "/proc", ""),
     ("sysfs", "/sys", ""),
+    ("selinuxfs", "/sys/fs/selinux", ""),
     ("devtmpfs", "/dev", "mode=0755"),
     ("devpts", "/dev/pts", "mode=0620,ptmxmode=0666"),
     ("tmpfs", "/dev/shm", "mode=1777"),

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The board's SELinux policy: the vendor's part, which boards take, joined with the stub that
+//! stands for the platform's, in the platform's order; expanded by m4 and compiled by checkpolicy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{OnFile, Result};
+use crate::{repository, tool};
+
+/// Before and after the `.te` files; checkpolicy wants each kind of statement at its place.
+const BEFORE: [&str; 9] = [
+    "security_classes",
+    "initial_sids",
+    "access_vectors",
+    "global_macros",
+    "mls_decl",
+    "mls",
+    "policy_capabilities",
+    "te_macros",
+    "attributes",
+];
+const AFTER: [&str; 5] = ["roles", "users", "initial_sid_contexts", "fs_use", "genfs_contexts"];
+
+/// The newest binary format that Debian 12's checkpolicy writes.
+const FORMAT: &str = "33";
+
+/// The vendor's folder of the repository.
+pub fn vendor() -> PathBuf {
+    repository().join("sepolicy")
+}
+
+/// The folder that stands for the platform.
+pub fn platform() -> PathBuf {
+    vendor().join("platform_stub")
+}
+
+/// Compiles the policy whose vendor part is in `vendor`, in `folder`; returns the binary.
+pub fn compile(vendor: &Path, folder: &Path) -> Result<PathBuf> {
+    let platform = platform();
+    let mut sources: Vec<PathBuf> = BEFORE.iter().map(|name| platform.join(name)).collect();
+    sources.extend(rules_in(&platform)?);
+    sources.extend(rules_in(vendor)?);
+    sources.extend(AFTER.iter().map(|name| platform.join(name)));
+    sources.push(vendor.join("genfs_contexts"));
+
+    let (text, binary) = (folder.join("policy.conf"), folder.join("sepolicy"));
+    // --synclines: so that an error names the file it is in.
+    let expanded = tool::output(
+        "expanding the SELinux policy",
+        Command::new("m4").arg("--synclines").args(&sources),
+    )?;
+    fs::write(&text, expanded).on("cannot write", &text)?;
+    let mut checkpolicy = Command::new("checkpolicy");
+    checkpolicy.args(["-M", "-U", "allow", "-c", FORMAT, "-o"]).arg(&binary).arg(&text);
+    tool::output("compiling the SELinux policy", &mut checkpolicy)?;
+    Ok(binary)
+}
+
+/// The `.te` files of a folder, in the order of their names.
+fn rules_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut rules = Vec::new();
+    for entry in fs::read_dir(folder).on("cannot read", folder)? {
+        let path = entry.on("cannot read", folder)?.path();
+        if path.extension().is_some_and(|extension| extension == "te") {
+            rules.push(path);
+        }
+    }
+    rules.sort();
+    Ok(rules)
+}
