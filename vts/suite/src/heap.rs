@@ -27,6 +27,13 @@ pub struct Heap {
     file: File,
 }
 
+impl From<File> for Heap {
+    /// Takes a node that is already open.
+    fn from(file: File) -> Self {
+        Self { file }
+    }
+}
+
 impl Heap {
     /// Where a heap of this name has its node.
     pub fn path(name: &str) -> PathBuf {

@@ -9,6 +9,7 @@ mod channel;
 mod demonstration;
 mod fixture;
 mod kunit;
+mod sepolicy;
 mod services;
 mod suite;
 
@@ -74,11 +75,18 @@ fn main() -> std::process::ExitCode {
             two_boards_at_once_do_not_disturb_each_other,
             bench_measures_a_reserve_that_serves_every_request,
         }
+        sepolicy::{
+            kernel_and_policy_agree_on_every_domain_and_heap,
+            wrong_domain_uses_a_buffer_but_opens_no_heap,
+            every_rule_of_the_allocator_is_needed,
+        }
         kunit::{
             suites_pass_and_the_watchdogs_are_silent,
             suites_pass_without_init_on_alloc,
         }
     };
     trials.extend(suite::trials());
+    // After all that uses the shared guest.
+    trials.extend(trials! { sepolicy::{ nothing_was_denied_to_anybody } });
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -6,6 +6,7 @@
 //! as root.
 
 mod descriptors;
+mod report;
 mod resources;
 mod service;
 mod shortage;
@@ -25,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         descriptors::trials(),
         transport::trials(),
         resources::trials(),
+        report::trials(),
         shortage::trials(),
         startup::trials(),
     ]

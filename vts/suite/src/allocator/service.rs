@@ -3,8 +3,8 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{Read, Seek};
-use std::thread::sleep;
+use std::io::{Read, pipe};
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use dmaheap_aidl::allocator::{
@@ -106,15 +106,18 @@ pub fn connect() -> Result<Strong<dyn IAllocator>, Box<dyn Error>> {
     binder::connect()
 }
 
-/// What the service tells of itself.
+/// What the service tells of itself, through a pipe as dumpsys does it: a file would need a rule of
+/// its own.
 pub fn dump(options: &[&str]) -> Result<String, Box<dyn Error>> {
-    let mut file = tempfile::tempfile()?;
     let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-    binder::dump(&file, &options)?;
-    file.rewind()?;
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    Ok(text)
+    let (mut from, to) = pipe()?;
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        from.read_to_string(&mut text).map(|_| text)
+    });
+    binder::dump(&to, &options)?;
+    drop(to);
+    Ok(reader.join().map_err(|_| "the reader panicked")??)
 }
 
 /// A descriptor that the service supports.

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which heap serves what, and what the service tells of it.
+
+use std::error::Error;
+
+use dmaheap_buffer::{Format, Usage};
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use super::service::dump;
+use super::trial;
+use crate::client::{Buffer, Client, Request};
+
+type Test = Result<(), Box<dyn Error>>;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("report::every_heap_serves_its_rule", every_heap_serves_its_rule),
+        trial("report::dump_shows_the_kernels_count_of_live_buffers", live_buffers),
+        trial("report::dump_shows_the_kernels_count_of_cma_pages", cma_pages),
+    ]
+}
+
+/// Uses, and the heap that the board's policy has for each.
+const SERVED: [(Usage, &str); 4] = [
+    (Usage::CPU_READ_OFTEN, "system"),
+    (Usage::COMPOSER_CLIENT_TARGET, "framebuffer"),
+    (Usage::CAMERA_OUTPUT, "camera"),
+    (Usage::COMPOSER_CURSOR, "fixed"),
+];
+
+fn allocate(usage: Usage) -> Result<Buffer, Box<dyn Error>> {
+    let format = Format::from_name("RGBA_8888")?;
+    let request = Request { name: "report", width: 128, height: 128, format, usage };
+    Ok(Client::connect()?.allocate(&request)?)
+}
+
+fn every_heap_serves_its_rule() -> Test {
+    for (usage, heap) in SERVED {
+        let buffer = allocate(usage).map_err(|e| format!("{usage}: {e}"))?;
+        let origin = &buffer.header.origin;
+        assert_eq!(origin.heap, heap, "{usage}");
+        assert_eq!(buffer.pixels.exporter()?, origin.node, "{usage}");
+    }
+    Ok(())
+}
+
+/// What the dump says of a heap.
+fn heap(name: &str) -> Result<Value, Box<dyn Error>> {
+    let report: Value = serde_json::from_str(&dump(&["--json"])?)?;
+    let heaps = report["heaps"].as_array().ok_or("the dump lists no heaps")?;
+    let heap = heaps.iter().find(|heap| heap["name"] == name);
+    Ok(heap.cloned().ok_or(format!("the dump has no heap {name}"))?)
+}
+
+fn live_buffers() -> Test {
+    let count = || -> Result<u64, Box<dyn Error>> {
+        let camera = heap("camera")?;
+        let counted = camera["kernel_buffers"]["buffers"].as_u64();
+        Ok(counted.ok_or(format!("no count of dma-bufs in {camera}"))?)
+    };
+    let held = allocate(Usage::CAMERA_OUTPUT)?;
+    let with_one = count()?;
+    let more = allocate(Usage::CAMERA_OUTPUT)?;
+    assert_eq!(count()?, with_one + 1);
+    drop((held, more));
+    Ok(())
+}
+
+fn cma_pages() -> Test {
+    let allocated = || -> Result<u64, Box<dyn Error>> {
+        let framebuffer = heap("framebuffer")?;
+        let counted = framebuffer["kernel_cma"]["pages_allocated"].as_u64();
+        Ok(counted.ok_or(format!("no count of CMA pages in {framebuffer}"))?)
+    };
+    let before = allocated()?;
+    let format = Format::from_name("RGBA_8888")?;
+    let usage = Usage::COMPOSER_CLIENT_TARGET;
+    // Larger than what the page allocator serves in the region's place.
+    let request = Request { name: "report", width: 512, height: 512, format, usage };
+    let buffer = Client::connect()?.allocate(&request)?;
+    assert_eq!(allocated()?, before + 256, "pages for {buffer:?}");
+    Ok(())
+}
