@@ -59,6 +59,7 @@ fn camera() -> Spec {
         cached: true,
         protected: false,
         per_uid: Some(Bytes(100)),
+        domains: Vec::new(),
     }
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `allocator check`: is this policy file usable?
+//! `allocator check`: is this policy file usable, and do the board's other
+//! files agree with it?
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::{Arguments, Done, Outcome, print_json};
+use crate::policy::chain::{self, Board};
 use crate::policy::{Findings, Severity};
 use crate::{Error, Policy};
 
@@ -22,23 +24,35 @@ struct Report<'f> {
 
 pub(super) fn run(mut arguments: Arguments) -> Done {
     let json = arguments.flag("--json");
+    let mut paths = |name| -> Result<Vec<PathBuf>, String> {
+        Ok(arguments.options(name)?.into_iter().map(PathBuf::from).collect())
+    };
+    let board = Board {
+        sepolicy: paths("--sepolicy")?,
+        ueventd: paths("--ueventd")?,
+        device_tree: paths("--device-tree")?,
+    };
     let files = arguments.rest()?;
     if files.is_empty() {
         return Err("which file? see `allocator help`".into());
     }
     let mut all = Vec::new();
     for file in &files {
-        all.push(match Policy::load(Path::new(file)) {
-            Ok((_, findings)) | Err(Error::Policy(findings)) => findings,
+        match Policy::load(Path::new(file)) {
+            Ok((policy, findings)) => {
+                all.push(findings);
+                all.extend(chain::check(&policy, Path::new(file), &board)?);
+            }
+            Err(Error::Policy(findings)) => all.push(findings),
             Err(other) => return Err(other.into()),
-        });
+        }
     }
     if json {
         print_json(&all.iter().flat_map(reports).collect::<Vec<_>>())?;
     } else {
         let mut out = std::io::stdout();
         all.iter().try_for_each(|findings| write!(out, "{findings}"))?;
-        writeln!(out, "{}", summary(&all))?;
+        writeln!(out, "{}", summary(files.len(), &all))?;
     }
     Ok(if all.iter().any(Findings::has_errors) { Outcome::Bad } else { Outcome::Good })
 }
@@ -53,10 +67,10 @@ fn reports(findings: &Findings) -> impl Iterator<Item = Report<'_>> {
     })
 }
 
-fn summary(all: &[Findings]) -> String {
+fn summary(files: usize, all: &[Findings]) -> String {
     let count = |severity| {
         all.iter().flat_map(Findings::iter).filter(|finding| finding.severity == severity).count()
     };
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    format!("files: {}, errors: {errors}, warnings: {warnings}", all.len())
+    format!("files: {files}, errors: {errors}, warnings: {warnings}")
 }

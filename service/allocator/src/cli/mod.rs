@@ -26,8 +26,11 @@ usage: allocator [--policy FILE]
                          [--layers N] [--policy FILE] [--json]
            which rule, heap and layout a buffer would get, and why; on a device
            it also tries to allocate one
-       allocator check [--json] FILE...
-           validate policy files
+       allocator check [--json] [--sepolicy DIR]... [--ueventd FILE]...
+                       [--device-tree FILE]... FILE...
+           validate policy files; with a board's other files, also that each
+           heap has a node, an owner, a label and the rules it needs, and no
+           more of them
        allocator dump [--json]
            the state of the running service
 ";

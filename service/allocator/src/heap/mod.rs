@@ -39,6 +39,8 @@ pub struct Spec {
     pub protected: bool,
     /// The most that one uid may hold.
     pub per_uid: Option<Bytes>,
+    /// SELinux domains that may open its nodes beside the allocator's.
+    pub domains: Vec<String>,
 }
 
 /// A heap of the policy file, open or not.

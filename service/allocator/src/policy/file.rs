@@ -44,6 +44,8 @@ pub(super) struct Heap {
     pub per_uid: Option<String>,
     #[serde(default)]
     pub reserve: Vec<String>,
+    #[serde(default)]
+    pub domains: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -79,6 +79,7 @@ impl<'a> Builder<'a> {
                 cached: heap.cached,
                 protected: heap.protected,
                 per_uid: per_uid.flatten(),
+                domains: heap.domains.clone(),
             };
             self.heaps.insert(name, Arc::new(Heap::new(spec, reserve)));
         }

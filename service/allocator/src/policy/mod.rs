@@ -11,6 +11,7 @@
 //! are looked up, and the whole is checked for contradictions. Each step notes
 //! everything it finds, with its line, and a policy with errors is never used.
 
+pub mod chain;
 mod consistency;
 mod file;
 mod finding;

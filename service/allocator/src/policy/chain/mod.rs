@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The chain from a heap of the policy file to the right to use it.
+//!
+//! A board grants access to memory in five files, and nobody compares them:
+//! the device tree makes the node, `ueventd.rc` gives it mode and owner,
+//! `file_contexts` a label, a `.te` file an allow rule for that label, and the
+//! policy file counts on all of it. Each heap is followed along the chain;
+//! what is missing, and what is open to more than it should be, is a finding
+//! in the file where it would be mended.
+
+mod contexts;
+mod rules;
+mod ueventd;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::source::{self, Source};
+use super::{Findings, Policy};
+use crate::error::{Error, Result};
+use crate::heap::{FOLDER, Heap};
+use contexts::Contexts;
+use rules::Rules;
+use ueventd::Nodes;
+
+/// The allocator's domain, and who it runs as: those of its `.rc` file.
+const DOMAIN: &str = "hal_graphics_allocator_default";
+const USER: &str = "system";
+const GROUP: &str = "graphics";
+
+/// What every node of a heap carries.
+const ATTRIBUTE: &str = "dmabuf_heap_device_type";
+
+/// To allocate takes these.
+const NEEDED: [&str; 3] = ["open", "read", "ioctl"];
+
+/// Heaps that the kernel has without a region in the device tree.
+const BUILT_IN: [&str; 3] = ["system", "system-uncached", "default_cma_region"];
+
+/// The files of a board besides its policy file. What is not given is not
+/// checked.
+#[derive(Debug, Default)]
+pub struct Board {
+    /// Folders with `file_contexts` and `.te` files; those of the platform's
+    /// policy first.
+    pub sepolicy: Vec<PathBuf>,
+    /// `ueventd.rc` files; later lines win.
+    pub ueventd: Vec<PathBuf>,
+    /// Sources of the device tree and its overlays.
+    pub device_tree: Vec<PathBuf>,
+}
+
+/// Follows every heap of `policy`, which was read from `file`.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn check(policy: &Policy, file: &Path, board: &Board) -> Result<Vec<Findings>> {
+    let text = read(file)?;
+    let mut chain =
+        Chain { source: Source(&text), file: file.display().to_string(), found: BTreeMap::new() };
+    if !board.device_tree.is_empty() {
+        chain.device_tree(policy, &read_all(&board.device_tree)?);
+    }
+    if !board.ueventd.is_empty() {
+        chain.modes(policy, &Nodes::parse(&read_all(&board.ueventd)?));
+    }
+    if !board.sepolicy.is_empty() {
+        let contexts = Contexts::parse(&read_all(&contexts_in(&board.sepolicy))?);
+        let rules = Rules::parse(&read_all(&rules_in(&board.sepolicy)?)?);
+        chain.labels(policy, &contexts, &rules);
+    }
+    Ok(chain.found.into_values().collect())
+}
+
+/// A place in a file: its name, and a line counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    file: String,
+    line: usize,
+}
+
+/// A file's name and content.
+type Text = (String, String);
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|cause| Error::PolicyFile { path: path.to_owned(), cause })
+}
+
+fn read_all(paths: &[PathBuf]) -> Result<Vec<Text>> {
+    paths.iter().map(|path| Ok((path.display().to_string(), read(path)?))).collect()
+}
+
+fn contexts_in(folders: &[PathBuf]) -> Vec<PathBuf> {
+    let files = folders.iter().map(|folder| folder.join("file_contexts"));
+    files.filter(|file| file.exists()).collect()
+}
+
+fn rules_in(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = BTreeSet::new();
+    for folder in folders {
+        let unreadable = |cause| Error::PolicyFile { path: folder.clone(), cause };
+        for entry in fs::read_dir(folder).map_err(unreadable)?.flatten() {
+            let path = entry.path();
+            let is_rules = path.extension().is_some_and(|extension| extension == "te");
+            if is_rules || path.ends_with("attributes") {
+                files.insert(path);
+            }
+        }
+    }
+    Ok(files.into_iter().collect())
+}
+
+/// The nodes of all heaps, each with the heap that names it.
+fn nodes(policy: &Policy) -> impl Iterator<Item = (&Heap, &str)> {
+    policy
+        .heaps
+        .iter()
+        .flat_map(|heap| heap.spec().nodes.iter().map(move |node| (heap.as_ref(), node.as_str())))
+}
+
+struct Chain<'t> {
+    source: Source<'t>,
+    file: String,
+    found: BTreeMap<String, Findings>,
+}
+
+impl Chain<'_> {
+    fn error(&mut self, place: Place, message: String, hint: String) {
+        let findings = self.found.entry(place.file.clone());
+        findings.or_insert_with(|| Findings::new(&place.file)).error(place.line, message, hint);
+    }
+
+    /// Where the policy file names the heap's nodes.
+    fn place(&self, heap: &Heap) -> Place {
+        let line = self.source.line(&source::heap(&heap.spec().name), 0, "nodes");
+        Place { file: self.file.clone(), line }
+    }
+
+    /// Boards call the same memory differently: one of a heap's nodes will do.
+    fn device_tree(&mut self, policy: &Policy, trees: &[Text]) {
+        for heap in &policy.heaps {
+            let made = |node: &&String| {
+                BUILT_IN.contains(&node.as_str()) || trees.iter().any(|(_, t)| has_node(t, node))
+            };
+            if heap.spec().nodes.iter().find(made).is_none() {
+                let name = &heap.spec().name;
+                self.error(
+                    self.place(heap),
+                    format!("heap {name} has no node: the device tree has none of its regions"),
+                    format!("add a /reserved-memory node {}", heap.spec().nodes.join(" or ")),
+                );
+            }
+        }
+    }
+
+    fn modes(&mut self, policy: &Policy, files: &Nodes) {
+        for entry in files.of_heaps().filter(|entry| entry.mode & 0o007 != 0) {
+            let (path, mode) = (&entry.pattern, entry.mode);
+            self.error(
+                entry.place.clone(),
+                format!("{path} has mode {mode:04o}: every process gets past it"),
+                format!("0440 {USER} {GROUP} lets the allocator in, and nobody else"),
+            );
+        }
+        for (heap, node) in nodes(policy) {
+            let path = format!("{FOLDER}/{node}");
+            match files.of(&path) {
+                None => self.error(
+                    self.place(heap),
+                    format!("no ueventd.rc gives {path} an owner: only root can open it"),
+                    format!("add `{path} 0440 {USER} {GROUP}`"),
+                ),
+                Some(entry) if !entry.lets_in(USER, GROUP) => self.error(
+                    entry.place.clone(),
+                    format!("the allocator, {USER} and {GROUP}, may not read {path}"),
+                    format!("0440 {USER} {GROUP} lets it"),
+                ),
+                Some(entry) if entry.mode & 0o222 != 0 => self.error(
+                    entry.place.clone(),
+                    format!("{path} has mode {:04o}: nothing is ever written to it", entry.mode),
+                    format!("0440 {USER} {GROUP} is enough to allocate"),
+                ),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn labels(&mut self, policy: &Policy, contexts: &Contexts, rules: &Rules) {
+        let mut seen = BTreeSet::new();
+        for (heap, node) in nodes(policy) {
+            let path = format!("{FOLDER}/{node}");
+            let Some((label, place)) = contexts.label(&path) else {
+                self.error(
+                    self.place(heap),
+                    format!("no file_contexts labels {path}"),
+                    format!("give it a type of its own with the attribute {ATTRIBUTE}"),
+                );
+                continue;
+            };
+            if !seen.insert((label.to_owned(), heap.spec().name.clone())) {
+                continue;
+            }
+            if label == "dmabuf_heap_device" {
+                self.error(
+                    self.place(heap),
+                    format!("{path} has the platform's default label, which opens no heap"),
+                    "add a line for it to the vendor's file_contexts".to_owned(),
+                );
+                continue;
+            }
+            self.label(heap, label, place, rules);
+        }
+    }
+
+    /// One type of a heap's nodes: is it one, and who may use it?
+    fn label(&mut self, heap: &Heap, label: &str, place: &Place, rules: &Rules) {
+        let name = &heap.spec().name;
+        if !rules.has_type(label) {
+            let hint = format!("declare it: type {label}, {ATTRIBUTE}, dev_type;");
+            self.error(place.clone(), format!("there is no type {label}"), hint);
+            return;
+        }
+        if !rules.is(label, ATTRIBUTE) {
+            let hint = format!("type {label}, {ATTRIBUTE}, dev_type;");
+            self.error(place.clone(), format!("type {label} lacks {ATTRIBUTE}"), hint);
+        }
+        let granted = rules.granted(DOMAIN, label);
+        if !NEEDED.iter().all(|needed| granted.contains(*needed)) {
+            self.error(
+                place.clone(),
+                format!("no rule lets {DOMAIN} use {label}, the nodes of heap {name}"),
+                format!("allow {DOMAIN} {label}:chr_file {{ {} }};", NEEDED.join(" ")),
+            );
+        }
+        // The platform shares its own heaps as it likes.
+        if label.starts_with("dmabuf_system") {
+            if heap.spec().contiguous {
+                self.error(
+                    place.clone(),
+                    format!("{label} is the platform's, and open to many; heap {name} is scarce"),
+                    format!("give its nodes a type of their own with {ATTRIBUTE}"),
+                );
+            }
+            return;
+        }
+        for (domain, place) in rules.users(label) {
+            if domain != DOMAIN && !heap.spec().domains.contains(domain) {
+                self.error(
+                    place.clone(),
+                    format!("{domain} may use {label}, the nodes of heap {name}, as well"),
+                    format!("remove the rule, or add {domain} to the heap's `domains`"),
+                );
+            }
+        }
+    }
+}
+
+/// Whether a device tree's source has a node of this name.
+fn has_node(tree: &str, node: &str) -> bool {
+    tree.lines().any(|line| {
+        let line = line.trim();
+        let name = line.split_once(':').map_or(line, |(_, behind)| behind.trim());
+        name.strip_prefix(node).is_some_and(|rest| rest.trim() == "{")
+    })
+}

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The chain node, owner, label, rule, policy file: whole for every board, and each way to break it
+//! caught, by the compiler, by a neverallow rule or by `allocator check`, whichever it must be.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use board::{repository, sepolicy};
+use dmaheap_allocator::Policy;
+use dmaheap_allocator::policy::chain::{self, Board};
+
+/// What must catch a violation.
+enum By {
+    /// checkpolicy itself, with these words.
+    Compiler(&'static str),
+    /// A neverallow rule.
+    Neverallow,
+    /// `allocator check`, with these words in this file.
+    Check(&'static str, &'static str),
+}
+use By::{Check, Compiler, Neverallow};
+
+const TE: &str = "sepolicy/hal_graphics_allocator_default.te";
+const CAMERA: &str = "sepolicy/hal_camera_default.te";
+const DEVICE: &str = "sepolicy/device.te";
+const CONTEXTS: &str = "sepolicy/file_contexts";
+const UEVENTD: &str = "service/etc/ueventd.rc";
+const HEAPS: &str = "service/etc/virt/heaps.toml";
+const TREE: &str = "kernel/board/virt.dtso";
+
+/// Name, file, text in it (empty for its end), what it becomes, and who must notice.
+const VIOLATIONS: [(&str, &str, &str, &str, By); 21] = [
+    (
+        "an app on the default CMA heap",
+        TE,
+        "",
+        "allow untrusted_app dmabuf_cma_heap_device:chr_file { open read ioctl };",
+        Neverallow,
+    ),
+    (
+        "an isolated app on the fixed heap",
+        TE,
+        "",
+        "allow isolated_app dmabuf_fixed_heap_device:chr_file open;",
+        Neverallow,
+    ),
+    (
+        "every app on the camera's heap",
+        CAMERA,
+        "",
+        "allow appdomain dmabuf_camera_heap_device:chr_file ioctl;",
+        Neverallow,
+    ),
+    (
+        "a coredomain on the camera's heap",
+        CAMERA,
+        "",
+        "allow cameraserver dmabuf_camera_heap_device:chr_file { open read ioctl };",
+        Neverallow,
+    ),
+    (
+        "SurfaceFlinger on the default CMA heap",
+        TE,
+        "",
+        "allow surfaceflinger dmabuf_cma_heap_device:chr_file { open read ioctl };",
+        Neverallow,
+    ),
+    (
+        "shell on the default CMA heap",
+        TE,
+        "",
+        "allow shell dmabuf_cma_heap_device:chr_file read;",
+        Neverallow,
+    ),
+    (
+        "another HAL on the camera's heap",
+        CAMERA,
+        "",
+        "allow hal_power_default dmabuf_camera_heap_device:chr_file { open read ioctl };",
+        Neverallow,
+    ),
+    (
+        "the camera on the default CMA heap",
+        CAMERA,
+        "",
+        "allow hal_camera_default dmabuf_cma_heap_device:chr_file { open read ioctl };",
+        Neverallow,
+    ),
+    (
+        "the allocator writes to a heap's node",
+        TE,
+        "",
+        "allow hal_graphics_allocator_default dmabuf_cma_heap_device:chr_file write;",
+        Neverallow,
+    ),
+    (
+        "every domain on every heap",
+        TE,
+        "",
+        "allow domain dmabuf_heap_device_type:chr_file { open read ioctl };",
+        Neverallow,
+    ),
+    (
+        "a rule for a type that nobody declares",
+        TE,
+        "",
+        "allow hal_graphics_allocator_default dmabuf_video_heap_device:chr_file open;",
+        Compiler("dmabuf_video_heap_device"),
+    ),
+    (
+        "a permission that is none",
+        TE,
+        "dmabuf_cma_heap_device:chr_file { open read ioctl };",
+        "dmabuf_cma_heap_device:chr_file { open read allocate };",
+        Compiler("allocate"),
+    ),
+    (
+        "a type without the heaps' attribute",
+        DEVICE,
+        "type dmabuf_camera_heap_device, dmabuf_heap_device_type, dev_type;",
+        "type dmabuf_camera_heap_device, dev_type;",
+        Check(CONTEXTS, "lacks dmabuf_heap_device_type"),
+    ),
+    (
+        "a heap without a label of its own",
+        CONTEXTS,
+        "/dev/dma_heap/camera(@[0-9a-f]+)?       u:object_r:dmabuf_camera_heap_device:s0",
+        "",
+        Check(HEAPS, "the platform's default label"),
+    ),
+    (
+        "a label with a slip of the pen",
+        CONTEXTS,
+        "u:object_r:dmabuf_fixed_heap_device:s0",
+        "u:object_r:dmabuf_fixed_device:s0",
+        Check(CONTEXTS, "there is no type dmabuf_fixed_device"),
+    ),
+    (
+        "the camera's node with the system heap's label",
+        CONTEXTS,
+        "u:object_r:dmabuf_camera_heap_device:s0",
+        "u:object_r:dmabuf_system_heap_device:s0",
+        Check(CONTEXTS, "dmabuf_system_heap_device is the platform's"),
+    ),
+    (
+        "no rule for the allocator",
+        TE,
+        "allow hal_graphics_allocator_default dmabuf_fixed_heap_device:chr_file { open read ioctl };",
+        "",
+        Check(CONTEXTS, "no rule lets hal_graphics_allocator_default use dmabuf_fixed_heap_device"),
+    ),
+    (
+        "a domain on the camera's heap that the policy file does not name",
+        HEAPS,
+        "domains = [\"hal_camera_default\"]",
+        "",
+        Check(CAMERA, "hal_camera_default may use dmabuf_camera_heap_device"),
+    ),
+    (
+        "nodes for everybody",
+        UEVENTD,
+        "/dev/dma_heap/camera*             0440",
+        "/dev/dma_heap/camera*             0666",
+        Check(UEVENTD, "every process gets past it"),
+    ),
+    (
+        "a node that ueventd does not know",
+        UEVENTD,
+        "/dev/dma_heap/fixed*              0440 system graphics",
+        "",
+        Check(HEAPS, "only root can open it"),
+    ),
+    (
+        "a heap that is in no device tree",
+        TREE,
+        "camera@54000000 {",
+        "camera@56000000 {",
+        Check(HEAPS, "heap camera has no node"),
+    ),
+];
+
+/// The files that a violation may be in, copied.
+struct Copy(tempfile::TempDir);
+
+impl Copy {
+    fn new() -> Self {
+        let copy = Self(tempfile::tempdir().unwrap());
+        for folder in ["sepolicy", "service/etc/virt", "service/etc", "kernel/board"] {
+            fs::create_dir_all(copy.path(folder)).unwrap();
+            for entry in fs::read_dir(repository().join(folder)).unwrap().flatten() {
+                if entry.path().is_file() {
+                    fs::copy(entry.path(), copy.path(folder).join(entry.file_name())).unwrap();
+                }
+            }
+        }
+        copy
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// All that `allocator check` finds.
+    fn check(&self) -> String {
+        let file = self.path(HEAPS);
+        let (policy, _) = Policy::load(&file).unwrap();
+        let board = Board {
+            sepolicy: vec![sepolicy::platform(), self.path("sepolicy")],
+            ueventd: vec![self.path(UEVENTD)],
+            device_tree: vec![self.path(TREE)],
+        };
+        let found = chain::check(&policy, &file, &board).unwrap();
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    fn compile(&self) -> Result<(), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let compiled = sepolicy::compile(&self.path("sepolicy"), folder.path());
+        compiled.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn the_chain_of_every_board_is_whole() {
+    for (board, tree) in [
+        ("virt", "virt.dtso"),
+        ("hikey", "hi6220-hikey.dtso"),
+        ("hikey960", "hi3660-hikey960.dtso"),
+    ] {
+        let file = repository().join("service/etc").join(board).join("heaps.toml");
+        let (policy, _) = Policy::load(&file).unwrap();
+        let files = Board {
+            sepolicy: vec![sepolicy::platform(), sepolicy::vendor()],
+            ueventd: vec![repository().join(UEVENTD)],
+            device_tree: vec![repository().join("kernel/board").join(tree)],
+        };
+        let found = chain::check(&policy, &file, &files).unwrap();
+        let text: String = found.iter().map(ToString::to_string).collect();
+        assert_eq!(text, "", "{board}");
+    }
+}
+
+#[test]
+fn unbroken_copies_compile_and_have_no_findings() {
+    let copy = Copy::new();
+    assert_eq!(copy.compile(), Ok(()));
+    assert_eq!(copy.check(), "");
+}
+
+#[test]
+fn each_violation_is_caught_by_what_must_catch_it() {
+    for (name, file, from, to, by) in VIOLATIONS {
+        let copy = Copy::new();
+        inject(&copy.path(file), from, to);
+        let compiled = copy.compile();
+        match by {
+            Compiler(words) => {
+                let error = compiled.expect_err(name);
+                assert!(error.contains(words) && !error.contains("neverallow"), "{name}: {error}");
+            }
+            Neverallow => {
+                let error = compiled.expect_err(name);
+                assert!(error.contains("neverallow"), "{name}: {error}");
+            }
+            // Whether it compiles depends on the platform's rules, not on ours.
+            Check(place, words) => {
+                let found = copy.check();
+                let place = copy.path(place).display().to_string();
+                let caught = |line: &str| line.starts_with(&place) && line.contains(words);
+                assert!(found.lines().any(caught), "{name}: {place}: {words}:\n{found}");
+            }
+        }
+    }
+}
+
+fn inject(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    let broken = if from.is_empty() {
+        format!("{text}{to}\n")
+    } else {
+        assert!(text.contains(from), "'{from}' is not in {}", file.display());
+        text.replacen(from, to, 1)
+    };
+    fs::write(file, broken).unwrap();
+}
