@@ -74,7 +74,7 @@ impl Guest {
     /// Builds what is not built yet, boots, and waits until the services answer.
     pub fn boot(board: &Board, boot: &Boot) -> Result<Self> {
         let cache = Cache::open()?;
-        packages::provide(board, &cache, boot.install)?;
+        packages::provide(board, &[], &cache, boot.install)?;
         let kernel = kernel::image(board, &cache)?;
         let image = image::pack(board, &cache)?;
         let kvm_failed = cache.path("kvm-does-not-work-here");

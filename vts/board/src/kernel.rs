@@ -21,6 +21,7 @@ use std::time::SystemTime;
 use crate::boards::Board;
 use crate::cache::{Cache, Key};
 use crate::error::{Error, OnFile, Result};
+use crate::kbuild::Kbuild;
 use crate::packages::KERNEL_SOURCE;
 use crate::progress::Step;
 use crate::{repository, tool};
@@ -30,7 +31,7 @@ const SPACE_NEEDED: u64 = 3 * 1024;
 /// Finished images kept; each is about 10 MiB.
 const IMAGES_KEPT: usize = 8;
 /// The driver's folder in the kernel tree.
-const DRIVER: &str = "drivers/dma-buf/heaps/dmaheap";
+pub const DRIVER: &str = "drivers/dma-buf/heaps/dmaheap";
 /// The lines that hook it into its parent's Kconfig and Makefile.
 const HOOKS: [(&str, &str); 2] = [
     ("Kconfig", "source \"drivers/dma-buf/heaps/dmaheap/Kconfig\"\n"),
@@ -57,7 +58,6 @@ pub fn image(board: &Board, cache: &Cache) -> Result<PathBuf> {
 struct Build<'a> {
     board: &'a Board,
     cache: &'a Cache,
-    source_version: String,
     fragment: String,
     driver: BTreeMap<String, Vec<u8>>,
     folder: PathBuf,
@@ -66,42 +66,35 @@ struct Build<'a> {
 
 impl<'a> Build<'a> {
     fn new(board: &'a Board, cache: &'a Cache) -> Result<Self> {
-        let source_version = tool::output(
-            "asking for the kernel source's version",
-            Command::new("dpkg-query").args(["-W", "-f=${Version}", KERNEL_SOURCE]),
-        )?;
         let compiler = tool::output(
             "asking for the compiler's version",
             Command::new(format!("{}gcc", board.cross_compile)).arg("-dumpfullversion"),
         )?;
-        let mut fragment = String::new();
-        for file in board.kernel_config {
-            let file = repository().join(file);
-            fragment += &fs::read_to_string(&file).on("cannot read", &file)?;
-        }
+        let fragment = fragment(board)?;
         let driver = driver_files()?;
 
-        let tools = Key::default().with(&source_version).with(compiler);
+        let tools = Key::default().with(source_version()?).with(compiler);
         let folder = cache.path(&format!("build-{}-{}", board.kernel_objects, tools.digits()));
         let image_key = driver
             .iter()
             .fold(tools.with(&fragment), |key, (name, content)| key.with(name).with(content))
             .digits();
-        Ok(Self { board, cache, source_version, fragment, driver, folder, image_key })
+        Ok(Self { board, cache, fragment, driver, folder, image_key })
     }
 
     fn run(&self, image: &Path) -> Result<()> {
-        let tree = self.source_tree()?;
+        let tree = source_tree(self.cache)?;
         copy_driver(&tree, &self.driver)?;
         fs::create_dir_all(&self.folder).on("cannot make", &self.folder)?;
         distrust_interrupted(&self.folder)?;
-        self.configure(&tree)?;
+        let kbuild = Kbuild { board: self.board, tree, folder: self.folder.clone() };
+        kbuild.configure(&self.fragment, &self.board.kernel_config.join(" and "))?;
 
         let step = Step::of_length(
             format!("building the kernel for {}", self.board.name),
             self.board.kernel_steps,
         );
-        self.make(&tree, &[self.board.kernel_image], |line| {
+        kbuild.make(&[self.board.kernel_image], |line| {
             if line.starts_with("  ") {
                 step.advance(1);
             }
@@ -120,83 +113,54 @@ impl<'a> Build<'a> {
         step.done();
         Ok(())
     }
-
-    fn source_tree(&self) -> Result<PathBuf> {
-        self.cache.entry(&format!("linux-{}", self.source_version), |folder| {
-            require_space(folder)?;
-            let archive = PathBuf::from(format!("/usr/src/{KERNEL_SOURCE}.tar.xz"));
-            let file = File::open(&archive).on("cannot open", &archive)?;
-            let length = file.metadata().on("cannot read", &archive)?.len();
-            let step = Step::of_length("unpacking the kernel's source", length);
-            let log = folder.join("tar.log");
-            let mut command = tool::bound_to_us("tar", "TERM");
-            command
-                .args(["-xJ", "--strip-components=1", "-C"])
-                .arg(folder)
-                .stdin(Stdio::piped())
-                .stderr(File::create(&log).on("cannot write", &log)?);
-            let mut tar = command.spawn().on("cannot start tar for", &archive)?;
-            if let Some(mut stdin) = tar.stdin.take() {
-                // Where tar gives up, its own words say why; the broken pipe does not.
-                let _ = io::copy(&mut counted(file, &step), &mut stdin);
-            }
-            let status = tar.wait().on("cannot wait for tar of", &archive)?;
-            tool::check("unpacking the kernel's source", "is the disk full?", status, &log)?;
-            step.done();
-            Ok(())
-        })
-    }
-
-    /// tinyconfig and the fragments; a line that did not survive is an error.
-    fn configure(&self, tree: &Path) -> Result<()> {
-        let config = self.folder.join(".config");
-        self.make(tree, &["tinyconfig"], |_| ())?;
-        let tiny = fs::read_to_string(&config).on("cannot read", &config)?;
-        fs::write(&config, tiny + &self.fragment).on("cannot write", &config)?;
-        self.make(tree, &["olddefconfig"], |_| ())?;
-        let got = fs::read_to_string(&config).on("cannot read", &config)?;
-        let got: Vec<&str> = got.lines().collect();
-        let mut lost = wanted(&self.fragment).into_values().filter(|l| !got.contains(l));
-        let Some(first) = lost.next() else { return Ok(()) };
-        Err(Error::LostConfig {
-            fragment: self.board.kernel_config.join(" and "),
-            lines: std::iter::once(first).chain(lost).collect::<Vec<_>>().join("\n"),
-        })
-    }
-
-    fn make(&self, tree: &Path, goals: &[&str], on_line: impl FnMut(&str)) -> Result<()> {
-        const HINT: &str = "an error in kernel/*.c or in the board's fragment is mended there; \
-                            for any other, remove the build folder that holds the log";
-        let jobs = std::thread::available_parallelism().map_or(1, |n| n.get());
-        // TERM: make then removes the targets it was at.
-        let mut command = tool::bound_to_us("make", "TERM");
-        command
-            .arg("-C")
-            .arg(tree)
-            .arg(format!("-j{jobs}"))
-            .arg(format!("O={}", self.folder.display()))
-            .arg(format!("ARCH={}", self.board.arch))
-            .arg(format!("CROSS_COMPILE={}", self.board.cross_compile))
-            .args(goals)
-            // What is built does not say who built it.
-            .envs([("KBUILD_BUILD_USER", "dmaheap"), ("KBUILD_BUILD_HOST", "board")])
-            .env_remove("MAKEFLAGS");
-        let what = format!("kernel make {}", goals.join(" "));
-        tool::run(&what, HINT, command, &self.folder.join("build.log"), on_line)
-    }
 }
 
-/// The lines that set an option, by its name; of two for one option the later counts.
-fn wanted(fragment: &str) -> BTreeMap<&str, &str> {
-    let lines = fragment.lines().filter_map(|line| {
-        let option = line.strip_prefix("# ").unwrap_or(line).strip_prefix("CONFIG_")?;
-        Some((option.split(['=', ' ']).next()?, line))
-    });
-    lines.collect()
+/// What the board's kernel needs on top of tinyconfig.
+pub fn fragment(board: &Board) -> Result<String> {
+    let mut fragment = String::new();
+    for file in board.kernel_config {
+        let file = repository().join(file);
+        fragment += &fs::read_to_string(&file).on("cannot read", &file)?;
+    }
+    Ok(fragment)
+}
+
+/// The unpacked source tree.
+pub fn source_tree(cache: &Cache) -> Result<PathBuf> {
+    cache.entry(&format!("linux-{}", source_version()?), |folder| {
+        require_space(folder)?;
+        let archive = PathBuf::from(format!("/usr/src/{KERNEL_SOURCE}.tar.xz"));
+        let file = File::open(&archive).on("cannot open", &archive)?;
+        let length = file.metadata().on("cannot read", &archive)?.len();
+        let step = Step::of_length("unpacking the kernel's source", length);
+        let log = folder.join("tar.log");
+        let mut command = tool::bound_to_us("tar", "TERM");
+        command
+            .args(["-xJ", "--strip-components=1", "-C"])
+            .arg(folder)
+            .stdin(Stdio::piped())
+            .stderr(File::create(&log).on("cannot write", &log)?);
+        let mut tar = command.spawn().on("cannot start tar for", &archive)?;
+        if let Some(mut stdin) = tar.stdin.take() {
+            // Where tar gives up, its own words say why; the broken pipe does not.
+            let _ = io::copy(&mut counted(file, &step), &mut stdin);
+        }
+        let status = tar.wait().on("cannot wait for tar of", &archive)?;
+        tool::check("unpacking the kernel's source", "is the disk full?", status, &log)?;
+        step.done();
+        Ok(())
+    })
+}
+
+fn source_version() -> Result<String> {
+    tool::output(
+        "asking for the kernel source's version",
+        Command::new("dpkg-query").args(["-W", "-f=${Version}", KERNEL_SOURCE]),
+    )
 }
 
 /// The driver: sources, Kconfig and Makefile on the top level of `kernel/`.
-fn driver_files() -> Result<BTreeMap<String, Vec<u8>>> {
+pub fn driver_files() -> Result<BTreeMap<String, Vec<u8>>> {
     let folder = repository().join("kernel");
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(&folder).on("cannot read", &folder)? {
@@ -213,7 +177,7 @@ fn driver_files() -> Result<BTreeMap<String, Vec<u8>>> {
 
 /// Makes the driver's folder in the tree equal to `files`. Unchanged files keep their times, so
 /// that kbuild leaves their objects alone.
-fn copy_driver(tree: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+pub fn copy_driver(tree: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
     let folder = tree.join(DRIVER);
     fs::create_dir_all(&folder).on("cannot make", &folder)?;
     for entry in fs::read_dir(&folder).on("cannot read", &folder)? {
@@ -333,13 +297,6 @@ mod tests {
         assert_eq!(fs::metadata(&b).unwrap().modified().unwrap(), before);
         let makefile = fs::read_to_string(heaps.join("Makefile")).unwrap();
         assert_eq!(makefile, "# first line\nobj-y += dmaheap/\n");
-    }
-
-    #[test]
-    fn a_later_fragment_has_the_last_word() {
-        let fragment = "# Heaps.\n# CONFIG_A is not set\nCONFIG_B=\"x y\"\nCONFIG_A=y\n";
-        let lines: Vec<&str> = wanted(fragment).into_values().collect();
-        assert_eq!(lines, ["CONFIG_A=y", "CONFIG_B=\"x y\""]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// Boots `board` with `append` as further kernel arguments; returns all that its console showed.
 pub fn console(board: &Board, append: &str) -> Result<String> {
     let cache = Cache::open()?;
-    packages::provide(board, &cache, true)?;
+    packages::provide(board, &[], &cache, true)?;
     let kernel = kernel::image(board, &cache)?;
     let folder = tempfile::tempdir()
         .map_err(|e| Error::Usage(format!("cannot make a temporary folder: {e}")))?;

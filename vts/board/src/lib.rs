@@ -6,7 +6,7 @@
 //! host able to build it; [`kernel`] and [`userland`] build, both through [`cache`]; [`image`]
 //! packs; [`devicetree`] merges the overlay into the machine's own tree; [`machine`] starts QEMU;
 //! [`guest`] talks to the agent inside. [`kunit`] boots a kernel that tests
-//! itself and needs neither image nor agent.
+//! itself and needs neither image nor agent; [`source`] is for checks of the driver without a boot.
 
 pub mod boards;
 mod cache;
@@ -15,12 +15,14 @@ pub mod error;
 mod foreign;
 pub mod guest;
 mod image;
+mod kbuild;
 mod kernel;
 pub mod kunit;
 mod machine;
 mod packages;
 mod progress;
 pub mod sepolicy;
+pub mod source;
 mod tool;
 mod userland;
 

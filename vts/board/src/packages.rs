@@ -37,9 +37,14 @@ const COMMON: [&str; 17] = [
     "xz-utils",
 ];
 
-/// Makes sure that everything is installed; installs what is not, if `install` allows.
-pub fn provide(board: &Board, cache: &Cache, install: bool) -> Result<()> {
-    let wanted: BTreeSet<&str> = COMMON.iter().chain(board.compiler_packages).copied().collect();
+/// What checking the driver's source needs besides. Coccinelle loads Python's library by itself
+/// and does not depend on it; without it, it has nothing to say.
+pub const CHECKERS: [&str; 3] = ["coccinelle", "libpython3.11", "sparse"];
+
+/// Makes sure that all this and `more` is installed; installs what is not, if `install` allows.
+pub fn provide(board: &Board, more: &[&str], cache: &Cache, install: bool) -> Result<()> {
+    let wanted = COMMON.iter().chain(board.compiler_packages).chain(more);
+    let wanted: BTreeSet<&str> = wanted.copied().collect();
     if !Path::new("/usr/bin/apt-get").exists() {
         return Err(Error::Missing {
             names: wanted.into_iter().collect::<Vec<_>>().join(" "),
