@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use memmap2::{MmapMut, MmapOptions};
 use nix::unistd::{Whence, lseek64};
@@ -20,12 +20,14 @@ mod ioctl {
 }
 
 /// Directions and phase of `DMA_BUF_IOCTL_SYNC`, from `linux/dma-buf.h`.
-const SYNC_READ: u64 = 1;
-const SYNC_WRITE: u64 = 2;
-const SYNC_END: u64 = 4;
+pub const SYNC_READ: u64 = 1;
+/// See [`SYNC_READ`].
+pub const SYNC_WRITE: u64 = 2;
+/// See [`SYNC_READ`].
+pub const SYNC_END: u64 = 4;
 
 /// The board kernel's importer.
-const PROBE: &str = "/dev/dmabuf_probe";
+pub const PROBE: &str = "/dev/dmabuf_probe";
 
 /// A dma-buf held by its descriptor.
 #[derive(Debug)]
@@ -39,6 +41,18 @@ impl DmaBuf {
         let buffer = Self { fd };
         buffer.exporter()?;
         Ok(buffer)
+    }
+
+    /// Takes a descriptor that a heap has just made.
+    pub(crate) fn from_heap(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+
+    /// A descriptor of its own for the buffer that a number means now.
+    pub fn of_number(number: RawFd) -> io::Result<Self> {
+        // SAFETY: only the kernel uses the number, and it checks it.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()?;
+        Ok(Self { fd })
     }
 
     /// Size in bytes, always whole pages.
@@ -61,6 +75,14 @@ impl DmaBuf {
     fn info(&self, key: &str) -> io::Result<Option<String>> {
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.fd.as_raw_fd()))?;
         Ok(info.lines().find_map(|line| line.strip_prefix(key)).map(|v| v.trim().to_owned()))
+    }
+
+    /// `DMA_BUF_IOCTL_SYNC` with these flags.
+    pub fn sync(&self, flags: u64) -> nix::Result<()> {
+        let sync = ioctl::Sync { flags };
+        // SAFETY: the ioctl reads a dma_buf_sync, which `sync` is, from a live descriptor.
+        unsafe { ioctl::dma_buf_sync(self.fd.as_raw_fd(), &raw const sync) }?;
+        Ok(())
     }
 
     /// Maps all of it for the CPU.
@@ -105,6 +127,12 @@ fn parse_segment(line: &str) -> Option<(u64, u64)> {
     Some((number(start)?, number(length)?))
 }
 
+impl AsRawFd for DmaBuf {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
 impl AsFd for DmaBuf {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -121,28 +149,21 @@ pub struct Mapping<'a> {
 impl Mapping<'_> {
     /// A copy of the content, synchronised for reading.
     pub fn read(&self) -> io::Result<Vec<u8>> {
-        self.sync(SYNC_READ)?;
+        self.buffer.sync(SYNC_READ)?;
         let copy = self.memory.to_vec();
-        self.sync(SYNC_READ | SYNC_END)?;
+        self.buffer.sync(SYNC_READ | SYNC_END)?;
         Ok(copy)
     }
 
     /// Fills it with `byte(offset)`, synchronised for writing.
     pub fn fill(&mut self, byte: impl Fn(usize) -> u8) -> io::Result<()> {
-        self.sync(SYNC_WRITE)?;
+        self.buffer.sync(SYNC_WRITE)?;
         self.memory.iter_mut().enumerate().for_each(|(offset, to)| *to = byte(offset));
-        self.sync(SYNC_WRITE | SYNC_END)
+        Ok(self.buffer.sync(SYNC_WRITE | SYNC_END)?)
     }
 
     /// Writes one byte in each piece of `step` bytes, unsynchronised: only for the mapping's sake.
     pub fn touch(&mut self, step: usize) {
         self.memory.iter_mut().step_by(step).for_each(|byte| *byte = 1);
-    }
-
-    fn sync(&self, flags: u64) -> io::Result<()> {
-        let sync = ioctl::Sync { flags };
-        // SAFETY: the ioctl reads a dma_buf_sync, which `sync` is, from a live descriptor.
-        unsafe { ioctl::dma_buf_sync(self.buffer.fd.as_raw_fd(), &raw const sync) }?;
-        Ok(())
     }
 }

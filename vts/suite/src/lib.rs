@@ -3,7 +3,11 @@
 //! they and the demonstration stand on. Runs on the device.
 
 pub mod allocator;
+mod baseline;
 pub mod bench;
 pub mod client;
 pub mod dmabuf;
 pub mod heap;
+pub mod heaps;
+pub mod program;
+mod random;

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
-use crate::fixture::{expect_contains, expect_eq, fail, ran, run_tool, scratch, tool};
+use crate::fixture::{expect_contains, expect_eq, fail, overlay, ran, run_tool, scratch, tool};
 
 pub fn exec_passes_output_status_and_files_on() -> Outcome {
     let here = scratch("exec")?;
@@ -60,30 +60,8 @@ pub fn exec_refuses_a_missing_push_before_booting() -> Outcome {
     )
 }
 
-const OTHER_OVERLAY: &str = r#"/dts-v1/;
-/plugin/;
-/ {
-    fragment@0 {
-        target-path = "/";
-        __overlay__ {
-            reserved-memory {
-                #address-cells = <2>;
-                #size-cells = <2>;
-                ranges;
-                other@50000000 {
-                    compatible = "shared-dma-pool";
-                    reusable;
-                    reg = <0x0 0x50000000 0x0 0x1000000>;
-                };
-            };
-        };
-    };
-};
-"#;
-
 pub fn exec_boots_without_services_memory_and_overlay_of_choice() -> Outcome {
-    let overlay = scratch("overlay")?.join("other.dtso");
-    fs::write(&overlay, OTHER_OVERLAY)?;
+    let overlay = overlay(&[("other@50000000", "reg = <0x0 0x50000000 0x0 0x1000000>;")])?;
     let overlay = overlay.display().to_string();
     let script = "grep MemTotal /proc/meminfo; ls /dev/dma_heap; cat /proc/cmdline; \
                   pidof rsb_hub || echo no services";

@@ -107,6 +107,23 @@ pub fn scratch(name: &str) -> Result<PathBuf, Failed> {
     Ok(path)
 }
 
+/// A device-tree overlay with these regions: a node's name, and what it has besides being a
+/// reusable pool.
+pub fn overlay(regions: &[(&str, &str)]) -> Result<PathBuf, Failed> {
+    let node = |(name, properties): &(&str, &str)| {
+        format!("{name} {{ compatible = \"shared-dma-pool\"; reusable; {properties} }};\n")
+    };
+    let nodes: String = regions.iter().map(node).collect();
+    let text = format!(
+        "/dts-v1/;\n/plugin/;\n/ {{ fragment@0 {{ target-path = \"/\"; __overlay__ {{\n\
+         reserved-memory {{\n#address-cells = <2>;\n#size-cells = <2>;\nranges;\n{nodes}}};\n\
+         }}; }}; }};\n"
+    );
+    let path = scratch("overlay")?.join(format!("{}.dtso", regions.len()));
+    fs::write(&path, text)?;
+    Ok(path)
+}
+
 /// Compiles a C program for the board with `flags`.
 pub fn compile(name: &str, source: &str, flags: &[&str]) -> Result<PathBuf, Failed> {
     let folder = scratch("c")?;

@@ -9,6 +9,7 @@ mod channel;
 mod demonstration;
 mod fixture;
 mod kunit;
+mod regions;
 mod sepolicy;
 mod services;
 mod suite;
@@ -46,7 +47,10 @@ fn main() -> std::process::ExitCode {
             heap_nodes_have_the_modes_and_owners_of_ueventd_rc,
             heaps_have_the_names_of_newer_kernels,
             killed_allocator_comes_back,
-            console_shows_no_kernel_warning,
+        }
+        regions::{
+            kernel_selftest_passes_on_every_heap,
+            name_that_is_taken_costs_no_other_region,
         }
         channel::{
             exit_status_of_a_static_c_program_arrives,
@@ -86,7 +90,10 @@ fn main() -> std::process::ExitCode {
         }
     };
     trials.extend(suite::trials());
-    // After all that uses the shared guest.
-    trials.extend(trials! { sepolicy::{ nothing_was_denied_to_anybody } });
+    // What all of the above caused in the shared guest would show.
+    trials.extend(trials! {
+        sepolicy::{ nothing_was_denied_to_anybody }
+        services::{ console_shows_no_kernel_warning }
+    });
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -63,7 +63,6 @@ pub fn killed_allocator_comes_back() -> Outcome {
     expect_contains(&guest.console(), "ended: killed by SIGKILL")
 }
 
-/// Runs after the tests above in this guest, so what they caused would show.
 pub fn console_shows_no_kernel_warning() -> Outcome {
     let console = with_guest(|guest| Ok(guest.console()))?;
     for sign in ["WARNING:", "BUG:", "Call trace:", "rcu: INFO"] {

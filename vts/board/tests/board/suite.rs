@@ -2,18 +2,26 @@
 //! The device's own test programs, run in the shared guest, each test under its own name.
 
 use board_guest::wire::Exit;
+use dmaheap_suite::{allocator, heaps};
 use libtest_mimic::{Failed, Trial};
 
 use crate::Outcome;
 use crate::fixture::{fail, with_guest};
 
-/// One trial here for each of `suite-allocator`.
+/// One trial here for each of the programs.
 pub fn trials() -> Vec<Trial> {
-    let on_device = |trial: Trial| {
-        let name = trial.name().to_owned();
-        Trial::test(format!("allocator::{name}"), move || run("suite-allocator", &name))
-    };
-    dmaheap_suite::allocator::trials().into_iter().map(on_device).collect()
+    let suites = [("allocator", allocator::trials()), ("heaps", heaps::trials())];
+    let mut trials = Vec::new();
+    for (suite, on_device) in suites {
+        for name in on_device.iter().map(|trial| trial.name().to_owned()) {
+            let run = {
+                let name = name.clone();
+                move || run(&format!("suite-{suite}"), &name)
+            };
+            trials.push(Trial::test(format!("{suite}::{name}"), run));
+        }
+    }
+    trials
 }
 
 fn run(program: &str, test: &str) -> Outcome {
@@ -22,6 +30,8 @@ fn run(program: &str, test: &str) -> Outcome {
     })?;
     // A name that matches no test would pass as well.
     if output.exit == Exit::Code(0) && output.stdout.contains("1 passed") {
+        // Figures that a test has found.
+        eprint!("{}", output.stderr);
         return Ok(());
     }
     fail(format!("{:?}\n{}{}", output.exit, output.stdout, output.stderr))

@@ -11,6 +11,7 @@ use libtest_mimic::Trial;
 
 use super::service::{connect, good, refusal};
 use super::trial;
+use crate::random::Random;
 
 type Test = Result<(), Box<dyn Error>>;
 
@@ -169,21 +170,7 @@ fn suffix_names_the_mapper() -> Test {
     Ok(())
 }
 
-/// The same numbers in every run (SplitMix64).
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
     fn dimension(&mut self) -> i32 {
         match self.below(10) {
             0 => self.next() as i32,

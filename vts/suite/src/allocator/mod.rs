@@ -17,6 +17,8 @@ use std::error::Error;
 
 use libtest_mimic::Trial;
 
+use crate::baseline;
+
 pub use resources::play;
 pub use service::dump;
 
@@ -38,9 +40,5 @@ pub fn trials() -> Vec<Trial> {
 /// A test that must leave the service as it found it: the same process, with as many descriptors,
 /// and as many dma-bufs in the system.
 fn trial(name: &str, test: fn() -> Result<(), Box<dyn Error>>) -> Trial {
-    Trial::test(name, move || {
-        let before = service::State::settled()?;
-        test()?;
-        Ok(before.require_same()?)
-    })
+    Trial::test(name, move || Ok(baseline::keeping(service::State::now, test)?))
 }

@@ -2,12 +2,9 @@
 //! Clients that take too much, die, or come all at once.
 
 use std::env;
-use std::error::Error;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use std::os::unix::process::CommandExt;
 
 use dmaheap_aidl::allocator::{AllocationError, BufferDescriptorInfo};
 use dmaheap_aidl::common::{BufferUsage, NativeHandle, PixelFormat};
@@ -16,8 +13,7 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use super::service::{connect, good, refusal};
 use super::trial;
-
-type Test = Result<(), Box<dyn Error>>;
+use crate::program::{self, Outcome as Test, wait_for_line};
 
 const NO_RESOURCES: AllocationError = AllocationError::NO_RESOURCES;
 
@@ -35,29 +31,19 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// What this program does when a test runs it again.
-pub fn play(role: &str) -> ExitCode {
-    let played = match role {
+pub fn play(role: &str) -> Test {
+    match role {
         "drain" => drain(),
         "hold" => hold(),
         "starve" => starve(),
         "churn" => churn(),
         other => Err(format!("there is no role {other}").into()),
-    };
-    match played {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{role}: {error}");
-            ExitCode::FAILURE
-        }
     }
 }
 
-/// Runs this program again in a role, under this uid.
+/// Runs this program again in a role. The binder device is for everyone.
 fn start(role: &str, uid: u32) -> std::io::Result<Child> {
-    let mut command = Command::new(env::current_exe()?);
-    command.env("SUITE_ROLE", role).stdout(Stdio::piped());
-    // The binder device is for everyone.
-    command.uid(uid).gid(uid).spawn()
+    program::start(role, uid, uid)
 }
 
 /// A frame of the camera's.
@@ -102,16 +88,6 @@ fn one_uid_cannot_drain() -> Test {
     greedy.wait()?;
     assert_eq!(ours?.buffers.len(), 2, "nothing left for others");
     Ok(())
-}
-
-fn wait_for_line(child: &mut Child) -> Result<(), Box<dyn Error>> {
-    use std::io::{BufRead, BufReader};
-    let output = child.stdout.take().ok_or("the output is piped")?;
-    let mut line = String::new();
-    match BufReader::new(output).read_line(&mut line)? {
-        0 => Err(format!("the client ended early: {}", child.wait()?).into()),
-        _ => Ok(()),
-    }
 }
 
 /// Holds buffers of every heap until killed.

@@ -4,14 +4,15 @@
 use std::error::Error;
 use std::fs;
 use std::io::{Read, pipe};
-use std::thread::{self, sleep};
-use std::time::Duration;
+use std::thread;
 
 use dmaheap_aidl::allocator::{
     AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
 };
 use dmaheap_aidl::binder::{self, Strong};
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
+
+use crate::baseline;
 
 const NAME: &str = "android.hardware.graphics.allocator-service.dmaheap";
 
@@ -25,13 +26,14 @@ pub struct State {
 }
 
 impl State {
-    fn now() -> Result<State, Box<dyn Error>> {
+    /// As it is now.
+    pub fn now() -> Result<State, Box<dyn Error>> {
         let pid = pid()?;
         Ok(State {
             pid,
             descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count(),
-            dma_bufs: fs::read_dir("/sys/kernel/dmabuf/buffers")?.count(),
-            cma_pages: cma_pages()?,
+            dma_bufs: baseline::dma_bufs()?,
+            cma_pages: baseline::cma_pages()?,
         })
     }
 
@@ -43,33 +45,6 @@ impl State {
     /// The same state, of another process.
     pub fn of_process(self, pid: u32) -> State {
         State { pid, ..self }
-    }
-
-    /// The state once it no longer changes.
-    pub fn settled() -> Result<State, Box<dyn Error>> {
-        let mut last = State::now()?;
-        for _ in 0..50 {
-            sleep(Duration::from_millis(100));
-            let next = State::now()?;
-            if next == last {
-                break;
-            }
-            last = next;
-        }
-        Ok(last)
-    }
-
-    /// Waits for what is still being released, and then tells what is left.
-    pub fn require_same(&self) -> Result<(), String> {
-        let mut now = Err("not looked yet".to_owned());
-        for _ in 0..50 {
-            now = State::now().map_err(|error| error.to_string());
-            if now.as_ref() == Ok(self) {
-                return Ok(());
-            }
-            sleep(Duration::from_millis(100));
-        }
-        Err(format!("the test left something behind:\n  before {self:?}\n  after  {:?}", now?))
     }
 }
 
@@ -85,20 +60,6 @@ pub fn pid() -> Result<u32, Box<dyn Error>> {
         }
     }
     Err("the service is not running".into())
-}
-
-/// Pages that the CMA areas gave and did not get back. What is free in them
-/// says less: the kernel lends it to the page cache.
-fn cma_pages() -> Result<i64, Box<dyn Error>> {
-    let mut pages = 0;
-    for area in fs::read_dir("/sys/kernel/mm/cma")? {
-        let area = area?.path();
-        let count = |name| -> Result<i64, Box<dyn Error>> {
-            Ok(fs::read_to_string(area.join(name))?.trim().parse()?)
-        };
-        pages += count("alloc_pages_success")? - count("release_pages_success")?;
-    }
-    Ok(pages)
 }
 
 /// The running service.

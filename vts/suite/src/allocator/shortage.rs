@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 
 use super::service::{State, connect, good, pid, refusal};
 use super::trial;
+use crate::baseline;
 use crate::dmabuf::DmaBuf;
 
 type Test = Result<(), Box<dyn Error>>;
@@ -35,13 +36,13 @@ pub fn trials() -> Vec<Trial> {
 /// A test that kills the service: another process afterwards, and all else as it was.
 pub fn restarting(name: &str, test: fn() -> Test) -> Trial {
     Trial::test(name, move || {
-        let before = State::settled()?;
+        let before = baseline::settled(State::now)?;
         test()?;
-        let after = State::settled()?;
+        let after = baseline::settled(State::now)?;
         if before.pid() == after.pid() {
             return Err(Failed::from("the service was never killed"));
         }
-        Ok(before.of_process(after.pid()).require_same()?)
+        Ok(baseline::require_same(&before.of_process(after.pid()), State::now)?)
     })
 }
 

@@ -4,7 +4,7 @@
 
 mod allocator;
 mod heaps;
-mod pressure;
+pub(crate) mod pressure;
 
 use std::error::Error;
 use std::io;

@@ -63,7 +63,7 @@ fn try_nodes(context: &str, nodes: &[String]) -> Result<()> {
         // The device has nothing to read or write, and would say so before SELinux is asked.
         let read = permitted(access(&path, AccessFlags::R_OK).map_err(io::Error::from))?;
         let write = permitted(access(&path, AccessFlags::W_OK).map_err(io::Error::from))?;
-        let ioctl = permitted(Heap::from(file).allocate(4096))?;
+        let ioctl = permitted(Heap::of(node, file).allocate(4096))?;
         let label = label.trim_end_matches('\0');
         println!("{node} {label} open={open} ioctl={ioctl} read={read} write={write}");
     }

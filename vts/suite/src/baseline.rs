@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Nothing leaks: what there was before a test is there after it.
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::thread::sleep;
+use std::time::Duration;
+use std::{fs, io};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// How often, and how many times, to look for what is still being released.
+const PAUSE: Duration = Duration::from_millis(100);
+const LOOKS: usize = 50;
+
+/// Runs a test that must leave everything that `look` sees as it was.
+pub fn keeping<T: PartialEq + Debug>(
+    look: impl Fn() -> Result<T>,
+    test: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let before = settled(&look)?;
+    test()?;
+    require_same(&before, look)
+}
+
+/// Waits for what is still being released, and then tells what is left.
+pub fn require_same<T: PartialEq + Debug>(before: &T, look: impl Fn() -> Result<T>) -> Result<()> {
+    let mut after = look()?;
+    for _ in 0..LOOKS {
+        if after == *before {
+            return Ok(());
+        }
+        sleep(PAUSE);
+        after = look()?;
+    }
+    Err(format!("the test left something behind:\n  before {before:?}\n  after  {after:?}").into())
+}
+
+/// What `look` sees once it no longer changes.
+pub fn settled<T: PartialEq>(look: impl Fn() -> Result<T>) -> Result<T> {
+    let mut last = look()?;
+    for _ in 0..LOOKS {
+        sleep(PAUSE);
+        let next = look()?;
+        if next == last {
+            break;
+        }
+        last = next;
+    }
+    Ok(last)
+}
+
+/// The system's dma-bufs.
+pub fn dma_bufs() -> Result<usize> {
+    Ok(fs::read_dir("/sys/kernel/dmabuf/buffers")?.count())
+}
+
+/// Pages that the CMA areas gave and did not get back. What is free in them says less: the kernel
+/// lends it to the page cache.
+pub fn cma_pages() -> Result<i64> {
+    let mut pages = 0;
+    for area in fs::read_dir("/sys/kernel/mm/cma")? {
+        let area = area?.path();
+        let count =
+            |name| -> Result<i64> { Ok(fs::read_to_string(area.join(name))?.trim().parse()?) };
+        pages += count("alloc_pages_success")? - count("release_pages_success")?;
+    }
+    Ok(pages)
+}
+
+/// A value of /proc/meminfo in bytes.
+pub fn meminfo(key: &str) -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let value = |line: &str| line.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse().ok();
+    let kib: u64 = text
+        .lines()
+        .find_map(value)
+        .ok_or_else(|| io::Error::other(format!("/proc/meminfo has no {key}")))?;
+    Ok(kib << 10)
+}

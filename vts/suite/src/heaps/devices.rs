@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Buffers in the hands of devices: where they lie, and many users at once.
+//!
+//! Two importers of the board's kernel stand for all: the probe, which attaches, maps, unmaps and
+//! detaches in one call, and vgem, which keeps its mapping until the handle is closed.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use libtest_mimic::Trial;
+use nix::unistd::dup2;
+
+use super::heap::{DEFAULT, Heap, MIB, PAGE, Request};
+use super::memory::Memory;
+use super::trial;
+use crate::dmabuf::{DmaBuf, PROBE, SYNC_END, SYNC_READ, SYNC_WRITE};
+use crate::program::Outcome;
+
+const VGEM: &str = "/dev/dri/renderD128";
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("device::sees_one_segment_of_the_region", one_segment),
+        trial("device::keeps_a_buffer_that_is_closed", kept_by_a_device),
+        trial("race::of_mappings_and_syncs_with_close", mappings_and_close),
+        trial("race::of_devices_and_syncs_with_close", devices_and_close),
+    ]
+}
+
+mod ioctl {
+    /// `struct drm_prime_handle` of `drm/drm.h`.
+    #[repr(C)]
+    pub struct PrimeHandle {
+        pub handle: u32,
+        pub flags: u32,
+        pub fd: i32,
+    }
+
+    /// `struct drm_gem_close` of `drm/drm.h`.
+    #[repr(C)]
+    pub struct GemClose {
+        pub handle: u32,
+        pub pad: u32,
+    }
+
+    nix::ioctl_readwrite!(prime_fd_to_handle, b'd', 0x2e, PrimeHandle);
+    nix::ioctl_write_ptr!(gem_close, b'd', 0x09, GemClose);
+}
+
+/// The vgem device, with handles of its own in each open file.
+struct Vgem(File);
+
+impl Vgem {
+    fn open() -> std::io::Result<Self> {
+        Ok(Self(File::options().read(true).write(true).open(VGEM)?))
+    }
+
+    /// Imports a buffer: attached and mapped until the handle is closed.
+    fn import(&self, fd: RawFd) -> nix::Result<u32> {
+        let mut prime = ioctl::PrimeHandle { handle: 0, flags: 0, fd };
+        // SAFETY: the kernel reads and writes a drm_prime_handle, which this is.
+        unsafe { ioctl::prime_fd_to_handle(self.0.as_raw_fd(), &raw mut prime) }?;
+        Ok(prime.handle)
+    }
+
+    fn close(&self, handle: u32) -> nix::Result<()> {
+        let close = ioctl::GemClose { handle, pad: 0 };
+        // SAFETY: the kernel reads a drm_gem_close, which this is.
+        unsafe { ioctl::gem_close(self.0.as_raw_fd(), &raw const close) }?;
+        Ok(())
+    }
+}
+
+/// Not so the default region's small buffers, which may lie anywhere.
+fn one_segment() -> Outcome {
+    for region in Heap::regions()? {
+        let place = region.place()?;
+        let smallest = if region.name == DEFAULT { 128 << 10 } else { PAGE };
+        for len in [smallest, 3 * MIB / 2, 4 * MIB] {
+            let [segment] = &region.buffer(len)?.physical_segments()?[..] else {
+                return Err(format!("{region}: {len} bytes in pieces").into());
+            };
+            assert_eq!(segment.end - segment.start, len, "{region}");
+            let inside = place.start <= segment.start && segment.end <= place.end;
+            assert!(inside, "{region}: {segment:#x?} is not in {place:#x?}");
+        }
+        if region.name == DEFAULT {
+            let pieces = region.buffer(64 << 10)?.physical_segments()?.len();
+            assert_eq!(pieces, 1, "{region}: a small buffer");
+        }
+    }
+    Ok(())
+}
+
+fn kept_by_a_device() -> Outcome {
+    for region in Heap::regions()? {
+        let before = region.count("buffers")?;
+        let vgem = Vgem::open()?;
+        let buffer = region.buffer(MIB)?;
+        let handle = vgem.import(buffer.as_raw_fd())?;
+        // Now with a mapped attachment.
+        buffer.sync(SYNC_READ | SYNC_WRITE)?;
+        buffer.sync(SYNC_READ | SYNC_WRITE | SYNC_END)?;
+        drop(buffer);
+        assert_eq!(region.count("buffers")?, before + 1, "{region}");
+        vgem.close(handle)?;
+    }
+    Ok(())
+}
+
+/// Something that a thread does to the buffer that a number means at that moment.
+type Act = fn(RawFd) -> Outcome;
+
+const LEN: u64 = 16 * PAGE;
+/// Buffers that each number means, one after the other.
+const BUFFERS: usize = 200;
+
+/// Runs each act in a thread of its own, again and again, while the number is given to one buffer
+/// after the other. It means some buffer always, so no act may fail.
+fn race(heap: &Heap, acts: &[Act]) -> Outcome {
+    let mut shared = heap.ask(Request::of(LEN))?;
+    let number = shared.as_raw_fd();
+    let stop = AtomicBool::new(false);
+    let done: Vec<AtomicU64> = acts.iter().map(|_| AtomicU64::new(0)).collect();
+    let repeat = |act: Act, done: &AtomicU64| -> Result<(), String> {
+        while !stop.load(Ordering::Relaxed) {
+            act(number).map_err(|error| error.to_string())?;
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    thread::scope(|scope| -> Outcome {
+        let workers: Vec<_> = acts
+            .iter()
+            .zip(&done)
+            .map(|(act, done)| scope.spawn(move || repeat(*act, done)))
+            .collect();
+        let mut exchanges = 0;
+        let exchanged = loop {
+            // At least so often, and until everybody was there.
+            let all_done = done.iter().all(|done| done.load(Ordering::Relaxed) > 0);
+            if exchanges >= BUFFERS && (all_done || workers.iter().any(|w| w.is_finished())) {
+                break Ok(());
+            }
+            let next = heap.ask(Request::of(LEN));
+            if let Err(error) = next.and_then(|next| dup2(next, &mut shared)) {
+                break Err(error);
+            }
+            exchanges += 1;
+        };
+        stop.store(true, Ordering::Relaxed);
+        for worker in workers {
+            worker.join().map_err(|_| "an act ended by panic")??;
+        }
+        Ok(exchanged?)
+    })
+    .map_err(|error| format!("{heap}: {error}").into())
+}
+
+fn map_and_write(number: RawFd) -> Outcome {
+    Memory::of_number(number, LEN)?.set_word(LEN as usize - 8, 1);
+    Ok(())
+}
+
+fn sync(number: RawFd) -> Outcome {
+    let buffer = DmaBuf::of_number(number)?;
+    buffer.sync(SYNC_READ | SYNC_WRITE)?;
+    buffer.sync(SYNC_READ | SYNC_WRITE | SYNC_END)?;
+    Ok(())
+}
+
+fn probe(number: RawFd) -> Outcome {
+    let mut probe = File::options().read(true).write(true).open(PROBE)?;
+    probe.write_all(number.to_string().as_bytes())?;
+    Ok(())
+}
+
+fn import(number: RawFd) -> Outcome {
+    let vgem = Vgem::open()?;
+    let handle = vgem.import(number)?;
+    // The other half of the handles go with the file.
+    if handle % 2 == 0 { Ok(vgem.close(handle)?) } else { Ok(()) }
+}
+
+fn mappings_and_close() -> Outcome {
+    for heap in Heap::all()? {
+        race(&heap, &[map_and_write, sync, map_and_write, sync])?;
+    }
+    Ok(())
+}
+
+fn devices_and_close() -> Outcome {
+    for heap in Heap::all()? {
+        race(&heap, &[probe, import, sync, probe, map_and_write])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The kernel's DMA-BUF heaps, as any process with their nodes can use and misuse them.
+//!
+//! What a heap answers to bad requests is the same for all of them, the kernel's own `system` heap
+//! included; the regions of this project's driver also count what they have in debugfs, and must
+//! have it back after each test. The tests run as root, one after the other.
+
+mod contents;
+mod devices;
+mod heap;
+mod mappings;
+mod memory;
+mod pressure;
+mod requests;
+mod stress;
+
+use std::error::Error;
+
+use libtest_mimic::Trial;
+
+use crate::baseline;
+use crate::program::Outcome;
+
+/// All tests; their names alone need no device.
+pub fn trials() -> Vec<Trial> {
+    let mut trials = requests::trials();
+    trials.extend(mappings::trials());
+    trials.extend(devices::trials());
+    trials.extend(contents::trials());
+    trials.extend(pressure::trials());
+    trials.extend(stress::trials());
+    trials
+}
+
+/// What this program does when a test runs it again.
+pub fn play(role: &str) -> Outcome {
+    match role.split(' ').collect::<Vec<_>>()[..] {
+        ["scribble", heap, bytes] => contents::scribble(heap, bytes.parse()?),
+        ["allocate", heap, bytes] => contents::allocate_for_ever(heap, bytes.parse()?),
+        ["stress", heap, operations, seed] => {
+            stress::operate(heap, operations.parse()?, seed.parse()?)
+        }
+        _ => Err("there is no such role".into()),
+    }
+}
+
+/// A test that must leave every region with what it had, the kernel with as many dma-bufs, and
+/// this process with as many descriptors.
+fn trial(name: &str, test: fn() -> Outcome) -> Trial {
+    let look = || -> Result<_, Box<dyn Error>> {
+        let own = std::fs::read_dir("/proc/self/fd")?.count();
+        Ok((own, baseline::dma_bufs()?, baseline::cma_pages()?, heap::live()?))
+    };
+    Trial::test(name, move || Ok(baseline::keeping(look, test)?))
+}
