@@ -39,7 +39,7 @@ const COMMON: [&str; 17] = [
 
 /// What checking the driver's source needs besides. Coccinelle loads Python's library by itself
 /// and does not depend on it; without it, it has nothing to say.
-pub const CHECKERS: [&str; 3] = ["coccinelle", "libpython3.11", "sparse"];
+pub const CHECKERS: [&str; 4] = ["coccinelle", "libpython3.11", "perl", "sparse"];
 
 /// Makes sure that all this and `more` is installed; installs what is not, if `install` allows.
 pub fn provide(board: &Board, more: &[&str], cache: &Cache, install: bool) -> Result<()> {
