@@ -130,7 +130,7 @@ fn step(
 
 /// SUITE_OPERATIONS says how many; the full run is 1000000.
 fn stress() -> Outcome {
-    let operations: i64 = std::env::var("SUITE_OPERATIONS").map_or(Ok(40_000), |n| n.parse())?;
+    let operations: i64 = std::env::var("SUITE_OPERATIONS").map_or(Ok(25_000), |n| n.parse())?;
     let regions = Heap::regions()?;
     let mut slabs = Slabs::open()?;
     let slice = operations / 20;
