@@ -144,7 +144,7 @@ impl Usage {
     }
 
     /// The bits as they travel over binder.
-    pub fn bits(self) -> u64 {
+    pub const fn bits(self) -> u64 {
         self.0
     }
 
