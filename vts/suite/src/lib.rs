@@ -5,3 +5,5 @@
 pub mod allocator;
 pub mod client;
 pub mod dmabuf;
+pub mod imapper;
+pub mod mapper;

@@ -7,13 +7,18 @@ use libtest_mimic::{Failed, Trial};
 use crate::Outcome;
 use crate::fixture::{fail, with_guest};
 
-/// One trial here for each of `suite-allocator`.
+/// One trial here for each of `suite-allocator` and of `suite-mapper`.
 pub fn trials() -> Vec<Trial> {
-    let on_device = |trial: Trial| {
-        let name = trial.name().to_owned();
-        Trial::test(format!("allocator::{name}"), move || run("suite-allocator", &name))
-    };
-    dmaheap_suite::allocator::trials().into_iter().map(on_device).collect()
+    let allocator = dmaheap_suite::allocator::trials();
+    let mapper = dmaheap_suite::mapper::trials();
+    let allocator = allocator.into_iter().map(|trial| on_device("allocator", trial));
+    let mapper = mapper.into_iter().map(|trial| on_device("mapper", trial));
+    allocator.chain(mapper).collect()
+}
+
+fn on_device(suite: &'static str, trial: Trial) -> Trial {
+    let name = trial.name().to_owned();
+    Trial::test(format!("{suite}::{name}"), move || run(&format!("suite-{suite}"), &name))
 }
 
 fn run(program: &str, test: &str) -> Outcome {

@@ -7,7 +7,7 @@
 
 mod descriptors;
 mod resources;
-mod service;
+pub(crate) mod service;
 mod transport;
 
 use std::error::Error;
