@@ -27,6 +27,7 @@ macro_rules! cases {
 }
 
 cases! {
+    VersionChecks: version_checks,
     AllV5CallbacksDefined: all_callbacks_defined,
     DualLoadIsIdentical: dual_load_is_identical,
     CanAllocate: can_allocate,
@@ -90,6 +91,13 @@ fn functions(table: &abi::AIMapper) -> [usize; 15] {
     let start = (&raw const table.v5).cast::<[usize; 15]>();
     // SAFETY: the table is 15 function pointers and nothing else.
     unsafe { start.read() }
+}
+
+fn version_checks(ground: &Ground) -> Test {
+    assert_eq!(ground.mapper.table().version, 5);
+    assert_eq!(ground.mapper.number("ANDROID_HAL_MAPPER_VERSION")?, 5);
+    assert_eq!(ground.mapper.number("ANDROID_HAL_STABLEC_VERSION")?, 5);
+    Ok(())
 }
 
 fn all_callbacks_defined(ground: &Ground) -> Test {

@@ -6,22 +6,40 @@
 
 mod conformance;
 mod ground;
+mod handover;
+mod hostile;
+mod locks;
+mod native;
 mod planes;
+mod processes;
+mod tracing;
 
 use std::process::ExitCode;
 
 use libtest_mimic::Trial;
 
+pub use native::CASES as NATIVE_CASES;
+
 /// All tests; their names alone need no device.
 pub fn trials() -> Vec<Trial> {
-    [conformance::trials()].into_iter().flatten().collect()
+    [
+        conformance::trials(),
+        locks::trials(),
+        processes::trials(),
+        hostile::trials(),
+        tracing::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What this program does when a test runs it again.
 pub fn play(role: &str) -> ExitCode {
-    let played: ground::Test = match role {
-        other => Err(format!("there is no role {other}").into()),
-    };
+    let played = processes::role(role)
+        .or_else(|| tracing::role(role))
+        .or_else(|| native::role(role))
+        .unwrap_or_else(|| Err(format!("there is no role {role}").into()));
     match played {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Locks: their usages, regions and fences; and the rest of the table.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::pipe;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::thread;
+use std::time::Duration;
+
+use dmaheap_aidl::allocator::BufferDescriptorInfo;
+use dmaheap_aidl::common::{BufferUsage, PixelFormat};
+use dmaheap_buffer::handle::{FDS, INTS};
+use dmaheap_buffer::{Format, Type, Usage, Value};
+use dmaheap_mapper::abi::{ARect, Code, MetadataType};
+use libtest_mimic::Trial;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc::c_void;
+
+use super::ground::{CPU, Ground, Test, expect_refused, expect_value, name, picture, trial};
+use crate::allocator::service::good;
+use crate::imapper::{Imported, WHOLE};
+
+pub fn trials() -> Vec<Trial> {
+    let trial = |name: &str, test| trial(format!("locks::{name}"), test);
+    vec![
+        trial("usages_that_no_lock_has_are_refused", bad_usages),
+        trial("directions_the_buffer_has_not_are_refused", other_directions),
+        trial("regions_out_of_bounds_are_refused", bad_regions),
+        trial("regions_inside_are_locked", good_regions),
+        trial("every_format_holds_what_is_written", every_format),
+        trial("a_blob_is_locked_in_place", blob),
+        trial("a_fence_is_waited_for", fence_is_waited_for),
+        trial("a_fence_is_closed_whatever_happens", fence_is_closed),
+        trial("a_fence_that_is_none_is_refused", bad_fences),
+        trial("a_fence_that_never_signals_ends_the_lock", endless_fence),
+        trial("a_locked_buffer_may_be_freed", free_while_locked),
+        trial("transport_size_is_that_of_the_raw_handle", transport_size),
+        trial("an_imported_handle_is_imported_again", import_of_an_import),
+        trial("dump_has_all_metadata", dump),
+        trial("dump_all_has_all_buffers", dump_all),
+        trial("crop_is_set_inside_the_buffer_only", crop),
+        trial("malformed_values_are_not_set", malformed_values),
+        trial("small_places_get_the_size_and_nothing_else", small_places),
+    ]
+}
+
+fn bad_usages(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let lock = ground.mapper.table().v5.lock;
+    for usage in [0, 1, 0x10, 0x44, 1 << 8 | 3, 1 << 33 | 3, 1 << 63 | 3, 1 << 14 | 3, u64::MAX] {
+        let mut start = std::ptr::null_mut();
+        // SAFETY: an imported handle, no fence, a place for an address.
+        let code = unsafe { lock(buffer.handle(), usage, WHOLE, -1, &mut start) };
+        assert_eq!((code, start.is_null()), (Code::BAD_VALUE, true), "usage {usage:#x}");
+    }
+    Ok(())
+}
+
+fn other_directions(ground: &Ground) -> Test {
+    let of = |usage| ground.allocate(BufferDescriptorInfo { usage, ..good() });
+    let read = of(BufferUsage::CPU_READ_OFTEN)?.import(ground)?;
+    let write = of(BufferUsage::CPU_WRITE_OFTEN)?.import(ground)?;
+    let neither = of(BufferUsage::GPU_TEXTURE)?.import(ground)?;
+    read.lock(Usage::CPU_READ_RARELY, WHOLE)?;
+    write.lock(Usage::CPU_WRITE_RARELY, WHOLE)?;
+    for (what, buffer, usage) in [
+        ("writing", &read, Usage::CPU_WRITE_OFTEN),
+        ("reading", &write, Usage::CPU_READ_OFTEN),
+        ("both", &read, CPU),
+        ("nothing for the CPU", &neither, Usage::CPU_READ_RARELY),
+    ] {
+        expect_refused(what, buffer.lock(usage, WHOLE), Code::BAD_VALUE)?;
+    }
+    Ok(())
+}
+
+fn bad_regions(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    for [left, top, right, bottom] in [
+        [0, 0, 65, 64],
+        [0, 0, 64, 65],
+        [-1, 0, 64, 64],
+        [0, -1, 64, 64],
+        [64, 0, 0, 64],
+        [0, 0, 0, 64],
+        [32, 32, 32, 32],
+        [0, 0, i32::MAX, i32::MAX],
+        [i32::MIN, i32::MIN, i32::MAX, i32::MAX],
+        [i32::MIN, i32::MIN, i32::MIN, i32::MIN],
+    ] {
+        let region = ARect { left, top, right, bottom };
+        expect_refused(&format!("{region:?}"), buffer.lock(CPU, region), Code::BAD_VALUE)?;
+    }
+    expect_refused("unlock", buffer.unlock(), Code::BAD_BUFFER)
+}
+
+fn good_regions(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let start = buffer.lock(CPU, WHOLE)?;
+    for [left, top, right, bottom] in [[0, 0, 64, 64], [63, 63, 64, 64], [0, 10, 1, 11]] {
+        let region = ARect { left, top, right, bottom };
+        assert_eq!(buffer.lock(CPU, region)?, start, "always the first pixel");
+        buffer.unlock()?;
+    }
+    buffer.unlock()?;
+    Ok(())
+}
+
+fn every_format(ground: &Ground) -> Test {
+    for format in Format::all() {
+        let mut info = picture(PixelFormat(format.code()));
+        (info.width, info.height) = if format.is_blob() { (4099, 1) } else { (67, 33) };
+        let buffer = ground.allocate(info)?.import(ground)?;
+        let fill = |pixels: &mut [u8]| {
+            pixels.iter_mut().enumerate().for_each(|(offset, byte)| *byte = (offset % 253) as u8);
+        };
+        buffer.with_pixels(Usage::CPU_WRITE_OFTEN, fill)?;
+        let same = |pixels: &mut [u8]| {
+            pixels.iter().enumerate().all(|(offset, byte)| *byte == (offset % 253) as u8)
+        };
+        assert!(buffer.with_pixels(Usage::CPU_READ_OFTEN, same)?, "{format}");
+        for kind in Type::ALL {
+            buffer.get(*kind).map_err(|e| format!("{format}, {kind:?}: {e}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn blob(ground: &Ground) -> Test {
+    let info = BufferDescriptorInfo { width: 10_000, height: 1, ..picture(PixelFormat::BLOB) };
+    let allocation = ground.allocate(info)?;
+    let (one, other) = (allocation.import(ground)?, allocation.import(ground)?);
+    let (to, from) = (one.lock(CPU, WHOLE)?, other.lock(CPU, WHOLE)?);
+    for offset in [0, 1, 9_999] {
+        // SAFETY: both locks cover 10000 bytes; this thread is the only one that uses them.
+        let seen = unsafe {
+            to.add(offset).write_volatile(91);
+            from.add(offset).read_volatile()
+        };
+        assert_eq!(seen, 91);
+    }
+    one.unlock()?;
+    other.unlock()?;
+    Ok(())
+}
+
+/// The kernel's software timeline, which makes real fences.
+struct Timeline(File);
+
+mod sw_sync {
+    /// `struct sw_sync_create_fence_data`.
+    #[repr(C)]
+    pub struct CreateFence {
+        pub value: u32,
+        pub name: [u8; 32],
+        pub fence: i32,
+    }
+
+    nix::ioctl_readwrite!(create_fence, b'W', 0, CreateFence);
+    nix::ioctl_write_ptr!(increment, b'W', 1, u32);
+}
+
+impl Timeline {
+    fn new() -> Result<Timeline, Box<dyn Error>> {
+        let node = File::options().read(true).write(true).open("/sys/kernel/debug/sync/sw_sync");
+        Ok(Timeline(node?))
+    }
+
+    /// A fence that signals when the timeline has reached 1.
+    fn fence(&self) -> Result<OwnedFd, Box<dyn Error>> {
+        let mut data = sw_sync::CreateFence { value: 1, name: [0; 32], fence: -1 };
+        // SAFETY: `data` is the structure this request reads and writes.
+        unsafe { sw_sync::create_fence(self.0.as_raw_fd(), &raw mut data) }?;
+        // SAFETY: the kernel has just opened it for us.
+        Ok(unsafe { OwnedFd::from_raw_fd(data.fence) })
+    }
+
+    fn signal(&self) -> nix::Result<i32> {
+        let by = 1;
+        // SAFETY: the request reads a number.
+        unsafe { sw_sync::increment(self.0.as_raw_fd(), &raw const by) }
+    }
+}
+
+fn fence_is_waited_for(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let timeline = Timeline::new()?;
+    let fence = timeline.fence()?;
+    let signalled = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| -> Test {
+        let later = scope.spawn(|| {
+            thread::sleep(Duration::from_millis(200));
+            signalled.store(true, std::sync::atomic::Ordering::SeqCst);
+            timeline.signal()
+        });
+        buffer.lock_after(Some(fence), CPU, WHOLE)?;
+        assert!(signalled.load(std::sync::atomic::Ordering::SeqCst), "locked before the signal");
+        later.join().map_err(|_| "the signal did not come")??;
+        Ok(())
+    })?;
+    buffer.unlock()?;
+    // One that has signalled before.
+    buffer.lock_after(Some(timeline.fence()?), CPU, WHOLE)?;
+    buffer.unlock()?;
+    Ok(())
+}
+
+fn is_open(fd: RawFd) -> bool {
+    // SAFETY: the borrow is used for a call that answers EBADF to what is not open.
+    fcntl(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }, FcntlArg::F_GETFD).is_ok()
+}
+
+/// A descriptor that is ready to be read, as a fence that has signalled is.
+fn ready() -> std::io::Result<RawFd> {
+    let (from, to) = pipe()?;
+    std::io::Write::write_all(&mut &to, &[1])?;
+    Ok(OwnedFd::from(from).into_raw_fd())
+}
+
+fn fence_is_closed(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let lock = ground.mapper.table().v5.lock;
+    let bad = ARect { left: 0, top: 0, right: 65, bottom: 64 };
+    let mut start: *mut c_void = std::ptr::null_mut();
+    let place = &raw mut start;
+    let null = std::ptr::null_mut();
+    for (what, handle, usage, region, place, expected) in [
+        ("a lock", buffer.handle(), 0x33, WHOLE, place, Code::NONE),
+        ("no usage", buffer.handle(), 0, WHOLE, place, Code::BAD_VALUE),
+        ("a bad region", buffer.handle(), 0x33, bad, place, Code::BAD_VALUE),
+        ("no place", buffer.handle(), 0x33, WHOLE, null, Code::BAD_VALUE),
+        ("no handle", std::ptr::null(), 0x33, WHOLE, place, Code::BAD_BUFFER),
+    ] {
+        let fence = ready()?;
+        // SAFETY: the fence is handed over, and `place` is null or a place for an address.
+        let code = unsafe { lock(handle, usage, region, fence, place) };
+        assert_eq!(code, expected, "{what}");
+        assert!(!is_open(fence), "{what} leaves the fence open");
+    }
+    buffer.unlock()?;
+    Ok(())
+}
+
+fn bad_fences(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let lock = ground.mapper.table().v5.lock;
+    let mut start = std::ptr::null_mut();
+    let mut lock = |fence| {
+        // SAFETY: whatever `fence` is, the mapper must notice.
+        unsafe { lock(buffer.handle(), 0x33, WHOLE, fence, &mut start) }
+    };
+    let (from, to) = pipe()?;
+    drop(from);
+    let hung_up = OwnedFd::from(to).into_raw_fd();
+    assert_eq!(lock(hung_up), Code::BAD_VALUE, "an end without another");
+    assert!(!is_open(hung_up));
+    assert_eq!(lock(hung_up), Code::BAD_VALUE, "a closed descriptor");
+    assert_eq!(lock(i32::MAX), Code::BAD_VALUE, "a number that no descriptor has");
+    for none in [-1, -2, i32::MIN] {
+        assert_eq!(lock(none), Code::NONE, "negative is no fence");
+        buffer.unlock()?;
+    }
+    expect_refused("unlock", buffer.unlock(), Code::BAD_BUFFER)
+}
+
+fn endless_fence(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let timeline = Timeline::new()?;
+    let fence = timeline.fence()?;
+    let number = fence.as_raw_fd();
+    expect_refused("lock", buffer.lock_after(Some(fence), CPU, WHOLE), Code::NO_RESOURCES)?;
+    assert!(!is_open(number));
+    Ok(())
+}
+
+fn free_while_locked(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    buffer.lock(CPU, WHOLE)?;
+    buffer.lock(Usage::CPU_READ_OFTEN, WHOLE)?;
+    Ok(())
+}
+
+fn transport_size(ground: &Ground) -> Test {
+    let allocation = ground.generic()?;
+    let buffer = allocation.import(ground)?;
+    let get = ground.mapper.table().v5.get_transport_size;
+    let (mut fds, mut ints) = (0, 0);
+    // SAFETY: an imported handle, and places for numbers.
+    assert_eq!(unsafe { get(buffer.handle(), &mut fds, &mut ints) }, Code::NONE);
+    assert_eq!((fds as usize, ints as usize), (FDS, INTS));
+    // SAFETY: the handle is raw, which the mapper must notice.
+    let raw = unsafe { get(allocation.raw.as_ptr(), &mut fds, &mut ints) };
+    assert_eq!(raw, Code::BAD_BUFFER);
+    Ok(())
+}
+
+fn import_of_an_import(ground: &Ground) -> Test {
+    let first = ground.imported()?;
+    let mut second = std::ptr::null();
+    // SAFETY: an imported handle is a native handle, too.
+    let code = unsafe { (ground.mapper.table().v5.import_buffer)(first.handle(), &mut second) };
+    assert_eq!(code, Code::NONE);
+    assert_ne!(second, first.handle());
+    assert_eq!(ground.free(second), Code::NONE);
+    expect_value(&first, Value::Width(64))
+}
+
+#[derive(Default)]
+struct Dump {
+    buffers: usize,
+    values: Vec<(i64, Vec<u8>)>,
+}
+
+unsafe extern "C" fn begin(context: *mut c_void) {
+    // SAFETY: the context of every dump here is a `Dump`.
+    unsafe { (*context.cast::<Dump>()).buffers += 1 };
+}
+
+unsafe extern "C" fn value(
+    context: *mut c_void,
+    kind: MetadataType,
+    value: *const c_void,
+    n: usize,
+) {
+    // SAFETY: the value has `n` bytes, says the interface.
+    let value = unsafe { std::slice::from_raw_parts(value.cast::<u8>(), n) };
+    // SAFETY: as in `begin`.
+    unsafe { (*context.cast::<Dump>()).values.push((kind.value, value.to_vec())) };
+}
+
+fn require_dumped(dump: &Dump, buffer: &Imported<'_>) -> Test {
+    for kind in Type::ALL {
+        let expected = buffer.get_encoded(*kind)?;
+        let entry = (kind.number(), expected);
+        let unset = entry.1.is_empty();
+        assert_eq!(dump.values.contains(&entry), !unset, "{kind:?}");
+    }
+    Ok(())
+}
+
+fn dump(ground: &Ground) -> Test {
+    let buffer = ground.allocate(BufferDescriptorInfo { name: name("dumped"), ..good() })?;
+    let buffer = buffer.import(ground)?;
+    buffer.set(&Value::Cta861_3(Some([1.0, 2.0])))?;
+    let dump = ground.mapper.table().v5.dump_buffer;
+    let mut found = Dump::default();
+    // SAFETY: an imported handle, and a callback that takes this context.
+    let code = unsafe { dump(buffer.handle(), Some(value), (&raw mut found).cast()) };
+    assert_eq!(code, Code::NONE);
+    require_dumped(&found, &buffer)?;
+    // SAFETY: null must be noticed.
+    let code = unsafe { dump(std::ptr::null(), Some(value), (&raw mut found).cast()) };
+    assert_eq!(code, Code::BAD_BUFFER);
+    Ok(())
+}
+
+fn dump_all(ground: &Ground) -> Test {
+    let buffers = [ground.imported()?, ground.imported()?, ground.imported()?];
+    let mut found = Dump::default();
+    let dump = ground.mapper.table().v5.dump_all_buffers;
+    // SAFETY: callbacks that take this context.
+    let code = unsafe { dump(Some(begin), Some(value), (&raw mut found).cast()) };
+    assert_eq!((code, found.buffers), (Code::NONE, 3));
+    buffers.iter().try_for_each(|buffer| require_dumped(&found, buffer))
+}
+
+fn crop(ground: &Ground) -> Test {
+    use dmaheap_buffer::standard::Rect;
+    let buffer = ground.imported()?;
+    let crop = |[left, top, right, bottom]: [i32; 4]| Rect { left, top, right, bottom };
+    let inside = Value::Crop(vec![crop([8, 8, 16, 64])]);
+    buffer.set(&inside)?;
+    for outside in [[0, 0, 65, 64], [-1, 0, 64, 64], [10, 0, 10, 64], [i32::MIN; 4]] {
+        let refused = buffer.set(&Value::Crop(vec![crop(outside)]));
+        expect_refused("a crop outside", refused, Code::UNSUPPORTED)?;
+    }
+    let refused = buffer.set(&Value::Crop(vec![]));
+    expect_refused("no crop", refused, Code::UNSUPPORTED)?;
+    expect_value(&buffer, inside)
+}
+
+fn malformed_values(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let good = Value::Dataspace(5).encode();
+    buffer.set_encoded(Type::Dataspace, &good)?;
+    for cut in 0..good.len() {
+        let refused = buffer.set_encoded(Type::Dataspace, &good[..cut]);
+        expect_refused("a cut value", refused, Code::UNSUPPORTED)?;
+    }
+    let mut huge = Value::Smpte2094_40(Some(vec![1])).encode();
+    let length = huge.len() - 9;
+    for bytes in [&[0xff; 8], &(i64::MAX).to_le_bytes(), &1025i64.to_le_bytes()] {
+        huge[length..][..8].copy_from_slice(bytes);
+        let refused = buffer.set_encoded(Type::Smpte2094_40, &huge);
+        expect_refused("a length that lies", refused, Code::UNSUPPORTED)?;
+    }
+    let long = Value::Smpte2094_40(Some(vec![1; 1025]));
+    expect_refused("a long value", buffer.set(&long), Code::UNSUPPORTED)?;
+    let endless = vec![0x41; 1 << 20];
+    let refused = buffer.set_encoded(Type::Smpte2094_40, &endless);
+    expect_refused("an endless value", refused, Code::UNSUPPORTED)?;
+    for constant in [Type::BufferId, Type::Width, Type::Usage, Type::PlaneLayouts, Type::Stride] {
+        let value = buffer.get_encoded(constant)?;
+        let refused = buffer.set_encoded(constant, &value);
+        expect_refused(&format!("{constant:?}"), refused, Code::BAD_VALUE)?;
+    }
+    expect_value(&buffer, Value::Dataspace(5))?;
+    expect_value(&buffer, Value::Smpte2094_40(None))
+}
+
+fn small_places(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let get = ground.mapper.table().v5.get_standard_metadata;
+    for kind in Type::ALL {
+        let whole = buffer.get_encoded(*kind)?;
+        for room in 0..whole.len() {
+            let mut place = vec![0xee; whole.len()];
+            let start = place.as_mut_ptr().cast();
+            // SAFETY: an imported handle; the place has at least `room` bytes.
+            let size = unsafe { get(buffer.handle(), kind.number(), start, room) };
+            assert_eq!(size as usize, whole.len());
+            assert!(place[room..].iter().all(|byte| *byte == 0xee), "{kind:?} in {room} bytes");
+        }
+    }
+    Ok(())
+}
