@@ -74,5 +74,6 @@ fn main() -> std::process::ExitCode {
         }
     };
     trials.extend(suite::trials());
+    trials.extend(trials! { suite::{ mapper_library_is_small_and_exports_three_symbols } });
     libtest_mimic::run(&arguments, trials).exit_code()
 }
