@@ -119,7 +119,8 @@ impl Handle {
         if wire.version != VERSION {
             return Err(Error::BadHandle("the version is another"));
         }
-        if wire.checksum != wire.sum() {
+        // A fuzzer would never get past it.
+        if wire.checksum != wire.sum() && !cfg!(fuzzing) {
             return Err(Error::BadHandle("the checksum does not match"));
         }
         let format = Format::new(wire.format)?;
