@@ -20,9 +20,8 @@ mod ioctl {
     nix::ioctl_write_ptr!(dma_buf_sync, b'b', 0, Sync);
 }
 
-/// Directions and phase of `DMA_BUF_IOCTL_SYNC`, from `linux/dma-buf.h`.
+/// A direction and a phase of `DMA_BUF_IOCTL_SYNC`, from `linux/dma-buf.h`.
 const SYNC_READ: u64 = 1;
-const SYNC_WRITE: u64 = 2;
 const SYNC_END: u64 = 4;
 
 /// The board kernel's importer.
@@ -126,13 +125,6 @@ impl Mapping<'_> {
         let copy = self.memory.to_vec();
         self.sync(SYNC_READ | SYNC_END)?;
         Ok(copy)
-    }
-
-    /// Fills it with `byte(offset)`, synchronised for writing.
-    pub fn fill(&mut self, byte: impl Fn(usize) -> u8) -> io::Result<()> {
-        self.sync(SYNC_WRITE)?;
-        self.memory.iter_mut().enumerate().for_each(|(offset, to)| *to = byte(offset));
-        self.sync(SYNC_WRITE | SYNC_END)
     }
 
     /// Its words, for those who change them while others do.
