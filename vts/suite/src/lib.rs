@@ -7,3 +7,4 @@ pub mod client;
 pub mod dmabuf;
 pub mod imapper;
 pub mod mapper;
+pub mod v4l2;

@@ -5,6 +5,7 @@
 //! the other modules ask what that test does not.
 
 mod conformance;
+mod device;
 mod ground;
 mod handover;
 mod hostile;
@@ -28,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         processes::trials(),
         hostile::trials(),
         tracing::trials(),
+        device::trials(),
     ]
     .into_iter()
     .flatten()

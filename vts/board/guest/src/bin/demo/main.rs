@@ -10,7 +10,6 @@
 mod camera;
 mod picture;
 mod report;
-mod v4l2;
 
 use std::error::Error;
 use std::path::PathBuf;
