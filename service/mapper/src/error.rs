@@ -57,6 +57,9 @@ pub enum Error {
     /// Unlock, flush or reread without a lock.
     #[error("the buffer is not locked")]
     NotLocked,
+    /// More nested locks than anybody needs.
+    #[error("the buffer is locked too many times; it must be unlocked first")]
+    TooManyLocks,
     /// A usage that no lock can have.
     #[error("a lock is for reading or writing by the CPU and nothing else, not for {0:#x}")]
     BadUsage(u64),
@@ -121,6 +124,7 @@ impl Error {
             | Error::Null
             | Error::Constant(_) => Code::BAD_VALUE,
             Error::BadMetadata(Buffer::Contended)
+            | Error::TooManyLocks
             | Error::Late(_)
             | Error::System { .. }
             | Error::Panicked => Code::NO_RESOURCES,

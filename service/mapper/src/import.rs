@@ -3,8 +3,8 @@
 
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dmaheap_buffer::handle::{FDS, INTS};
 use dmaheap_buffer::metadata::settable::Shared;
@@ -14,6 +14,7 @@ use dmaheap_buffer::{Bytes, Handle, Header, Usage};
 use libc::{c_int, c_void};
 
 use crate::error::{Error, Result};
+use crate::locks::Locks;
 use crate::sys::{Access, DmaBuf, Fence, Mapping};
 
 /// What a client's native handle holds, copied: its counts are right, its
@@ -43,16 +44,9 @@ pub struct Import {
     // Keeps the descriptor in `native` open.
     _metadata: DmaBuf,
     shared: Mapping,
-    cpu: Mutex<Cpu>,
-}
-
-/// The CPU's part of the pixels.
-#[derive(Debug, Default)]
-struct Cpu {
-    /// Made by the first lock.
-    mapping: Option<Mapping>,
-    /// One entry per lock that is not unlocked yet.
-    locks: Vec<Access>,
+    /// The pixels, from the first lock on.
+    mapped: OnceLock<Mapping>,
+    locks: Locks,
 }
 
 impl Import {
@@ -69,8 +63,16 @@ impl Import {
         let header = Header::admit(&copy(&shared), &handle)?;
         let fds = [pixels.number(), metadata.number()];
         let native = PREFIX.iter().chain(&fds).chain(&raw.ints).copied().collect();
-        let cpu = Mutex::default();
-        Ok(Import { handle, header, native, pixels, _metadata: metadata, shared, cpu })
+        Ok(Import {
+            handle,
+            header,
+            native,
+            pixels,
+            _metadata: metadata,
+            shared,
+            mapped: OnceLock::new(),
+            locks: Locks::default(),
+        })
     }
 
     /// The integers of the client's native handle; they stay where they are.
@@ -99,19 +101,23 @@ impl Import {
     pub fn lock(&self, usage: u64, region: Rect, fence: Option<Fence>) -> Result<NonNull<c_void>> {
         let access = self.access(usage)?;
         self.require_inside(region)?;
-        // Outside the mutex: others may go on meanwhile.
         fence.map_or(Ok(()), Fence::wait)?;
-        let mut cpu = self.cpu();
-        let start = match &cpu.mapping {
-            Some(mapping) => mapping.address(0),
-            None => {
-                let mapping = self.pixels.map(self.handle.layout.size())?;
-                cpu.mapping.insert(mapping).address(0)
-            }
-        };
+        let start = self.mapped()?.address(0).ok_or(Error::BadRegion)?;
         self.pixels.begin(access)?;
-        cpu.locks.push(access);
-        start.ok_or(Error::BadRegion)
+        if let Err(error) = self.locks.push(access) {
+            self.pixels.end(access)?;
+            return Err(error);
+        }
+        Ok(start)
+    }
+
+    fn mapped(&self) -> Result<&Mapping> {
+        if let Some(mapping) = self.mapped.get() {
+            return Ok(mapping);
+        }
+        let mapping = self.pixels.map(self.handle.layout.size())?;
+        // Of two threads that come first, one unmaps its own again.
+        Ok(self.mapped.get_or_init(|| mapping))
     }
 
     /// Ends the newest lock.
@@ -119,7 +125,7 @@ impl Import {
     /// # Errors
     /// [`Error::NotLocked`], or what the kernel refused.
     pub fn unlock(&self) -> Result<()> {
-        let access = self.cpu().locks.pop().ok_or(Error::NotLocked)?;
+        let access = self.locks.pop().ok_or(Error::NotLocked)?;
         self.pixels.end(access)
     }
 
@@ -141,28 +147,24 @@ impl Import {
 
     /// Ends the newest lock of this kind, and begins it again.
     fn renew(&self, kind: fn(Access) -> bool) -> Result<()> {
-        let cpu = self.cpu();
-        if cpu.locks.is_empty() {
-            return Err(Error::NotLocked);
-        }
-        match cpu.locks.iter().rfind(|access| kind(**access)) {
+        self.locks.newest_first().next().ok_or(Error::NotLocked)?;
+        match self.locks.newest_first().find(|access| kind(*access)) {
             Some(access) => {
-                self.pixels.end(*access)?;
-                self.pixels.begin(*access)
+                self.pixels.end(access)?;
+                self.pixels.begin(access)
             }
             None => Ok(()),
         }
     }
 
     fn access(&self, bits: u64) -> Result<Access> {
-        let bad = Error::BadUsage(bits);
         let lock = Usage::new(bits, 0).ok().filter(|usage| usage.is_only_cpu());
-        let lock = lock.ok_or(bad.clone())?;
+        let lock = lock.ok_or(Error::BadUsage(bits))?;
         let buffer = self.handle.usage;
         if lock.cpu_reads() && !buffer.cpu_reads() || lock.cpu_writes() && !buffer.cpu_writes() {
             return Err(Error::OtherUsage { buffer, lock });
         }
-        Access::new(lock).ok_or(bad)
+        Access::new(lock).ok_or(Error::BadUsage(bits))
     }
 
     /// All zeros stand for the whole buffer.
@@ -173,16 +175,15 @@ impl Import {
         }
         Err(Error::BadRegion)
     }
-
-    fn cpu(&self) -> MutexGuard<'_, Cpu> {
-        self.cpu.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Import {
     /// Ends the locks that a client forgot: the kernel counts them in pairs.
     fn drop(&mut self) {
-        while self.unlock().is_ok() {}
+        while let Some(access) = self.locks.pop() {
+            // There is nobody left to tell.
+            let _ = self.pixels.end(access);
+        }
     }
 }
 

@@ -26,6 +26,7 @@
 pub mod abi;
 pub mod error;
 pub mod import;
+mod locks;
 pub mod metadata;
 pub mod registry;
 mod sys;

@@ -48,6 +48,16 @@ impl Access {
         Some(Access(read | write)).filter(|access| access.0 != 0)
     }
 
+    /// Both directions in two bits, of which one is set at least.
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The access of these bits; `None` if they are those of none.
+    pub fn from_bits(bits: u64) -> Option<Access> {
+        (1..=SYNC_READ | SYNC_WRITE).contains(&bits).then_some(Access(bits))
+    }
+
     /// Whether it writes.
     pub fn writes(self) -> bool {
         self.0 & SYNC_WRITE != 0

@@ -3,6 +3,10 @@
 //! they and the demonstration stand on. Runs on the device.
 
 pub mod allocator;
+/// How long calls take.
+pub mod bench {
+    pub mod mapper;
+}
 pub mod client;
 pub mod dmabuf;
 pub mod imapper;

@@ -45,7 +45,7 @@ const READS: u32 = 1000;
 
 /// Looks at an unchanged odd sequence before its writer counts as dead: some
 /// milliseconds, where writing takes one microsecond.
-const PATIENCE: u32 = if cfg!(miri) { 50 } else { 1 << 20 };
+const PATIENCE: u32 = if cfg!(any(miri, fuzzing)) { 50 } else { 1 << 20 };
 
 /// Looks at a changing sequence before a writer gives up.
 const WRITES: u32 = 2 * PATIENCE;
