@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use dmaheap_buffer::handle::INTS;
+use dmaheap_buffer::{Bytes, Constraints, Extent, Handle, Layout};
 use dmaheap_mapper::abi::Code;
 use libtest_mimic::Trial;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -21,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("counts_that_are_wrong_are_refused", wrong_counts),
         trial("every_changed_integer_is_refused", changed_integers),
+        trial("facts_that_agree_are_held_against_the_buffers", forged_facts),
         trial("descriptors_of_anything_else_are_refused", other_descriptors),
         trial("buffers_of_other_handles_are_refused", other_buffers),
         trial("double_free_and_foreign_pointers_are_refused", foreign_pointers),
@@ -74,6 +76,32 @@ fn changed_integers(ground: &Ground) -> Test {
             bad[place] ^= flip;
             assert_eq!(ground.import_words(&bad), Code::BAD_BUFFER, "int {} ^ {flip}", place - 5);
         }
+    }
+    Ok(())
+}
+
+/// Handles that are sound by themselves, checksum and all, and are those of no buffer.
+fn forged_facts(ground: &Ground) -> Test {
+    let buffer = ground.generic()?;
+    let good = Handle::decode(buffer.raw.ints())?;
+    let import = |handle: &Handle| {
+        let words = words(&buffer.raw);
+        ground.import_words(&[&words[..5], &handle.encode()].concat())
+    };
+    let taller = |height| {
+        let extent = Extent::new(64, height, 1)?;
+        Layout::new(good.layout.format(), extent, &Constraints::default())
+    };
+    assert_eq!(import(&good), Code::NONE);
+    for (what, forged) in [
+        ("another id", Handle { id: good.id ^ 1, ..good.clone() }),
+        ("a reserved region", Handle { reserved: Bytes(1), ..good.clone() }),
+        ("a huge one", Handle { reserved: Bytes(1 << 40), ..good.clone() }),
+        ("a row more", Handle { layout: taller(65)?, ..good.clone() }),
+        ("many more", Handle { layout: taller(1 << 24)?, ..good.clone() }),
+    ] {
+        Handle::decode(&forged.encode())?;
+        assert_eq!(import(&forged), Code::BAD_BUFFER, "{what}");
     }
     Ok(())
 }
