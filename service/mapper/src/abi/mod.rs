@@ -186,9 +186,10 @@ unsafe extern "C" fn lock(
 unsafe extern "C" fn unlock(handle: BufferHandle, release_fence: *mut c_int) -> Code {
     const NO_FENCE: c_int = -1;
     code("unlock", || {
-        imported(handle)?.unlock()?;
+        let import = imported(handle)?;
         // Nothing is pending. SAFETY: the interface's contract.
-        unsafe { put(release_fence, NO_FENCE) }
+        unsafe { put(release_fence, NO_FENCE) }?;
+        import.unlock()
     })
 }
 

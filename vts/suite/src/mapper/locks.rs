@@ -34,6 +34,8 @@ pub fn trials() -> Vec<Trial> {
         trial("a_fence_is_closed_whatever_happens", fence_is_closed),
         trial("a_fence_that_is_none_is_refused", bad_fences),
         trial("a_fence_that_never_signals_ends_the_lock", endless_fence),
+        trial("places_that_are_null_are_refused", null_places),
+        trial("endless_nesting_is_refused", too_many_locks),
         trial("a_locked_buffer_may_be_freed", free_while_locked),
         trial("transport_size_is_that_of_the_raw_handle", transport_size),
         trial("an_imported_handle_is_imported_again", import_of_an_import),
@@ -272,6 +274,44 @@ fn endless_fence(ground: &Ground) -> Test {
     expect_refused("lock", buffer.lock_after(Some(fence), CPU, WHOLE), Code::NO_RESOURCES)?;
     assert!(!is_open(number));
     Ok(())
+}
+
+fn null_places(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let (v5, handle) = (&ground.mapper.table().v5, buffer.handle());
+    let mut number = 0;
+    buffer.lock(CPU, WHOLE)?;
+    // SAFETY: an imported handle; null must be noticed.
+    let codes = unsafe {
+        [
+            (v5.lock)(handle, 0x33, WHOLE, -1, std::ptr::null_mut()),
+            (v5.unlock)(handle, std::ptr::null_mut()),
+            (v5.get_transport_size)(handle, &mut number, std::ptr::null_mut()),
+            (v5.set_standard_metadata)(handle, 17, std::ptr::null(), 4),
+            (v5.list_supported_metadata_types)(std::ptr::null_mut(), std::ptr::null_mut()),
+            (v5.dump_buffer)(handle, None, std::ptr::null_mut()),
+            (v5.dump_all_buffers)(None, None, std::ptr::null_mut()),
+            (v5.get_reserved_region)(handle, std::ptr::null_mut(), std::ptr::null_mut()),
+        ]
+    };
+    assert_eq!(codes, [Code::BAD_VALUE; 8]);
+    // What was refused did nothing.
+    buffer.unlock()?;
+    expect_refused("a second unlock", buffer.unlock(), Code::BAD_BUFFER)
+}
+
+fn too_many_locks(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let mut locked = 0;
+    while buffer.lock(CPU, WHOLE).is_ok() {
+        locked += 1;
+    }
+    assert!(locked >= 30, "{locked}");
+    expect_refused("one more", buffer.lock(CPU, WHOLE), Code::NO_RESOURCES)?;
+    for _ in 0..locked {
+        buffer.unlock()?;
+    }
+    expect_refused("one more unlock", buffer.unlock(), Code::BAD_BUFFER)
 }
 
 fn free_while_locked(ground: &Ground) -> Test {
