@@ -13,6 +13,7 @@ mod locks;
 mod native;
 mod planes;
 mod processes;
+mod table;
 mod tracing;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
     [
         conformance::trials(),
         locks::trials(),
+        table::trials(),
         processes::trials(),
         hostile::trials(),
         tracing::trials(),
