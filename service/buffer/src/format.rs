@@ -229,6 +229,12 @@ impl Format {
         self.0.stride_multiple
     }
 
+    /// Whether it has chroma samples of their own.
+    pub fn has_chroma(self) -> bool {
+        let components = self.planes().iter().flat_map(|plane| plane.components);
+        components.into_iter().any(|component| matches!(component.kind, CB | CR))
+    }
+
     /// Whether it is a row of bytes rather than a picture.
     pub fn is_blob(self) -> bool {
         self.code() == Format::BLOB

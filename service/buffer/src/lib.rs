@@ -3,8 +3,8 @@
 //!
 //! Pure: no file, no system call, no global state. Numbers from outside are
 //! judged once, where they enter ([`Usage::new`], [`Format::new`],
-//! [`Handle::decode`], [`Header::parse`]); behind that border the types hold
-//! only what is possible.
+//! [`Handle::decode`], [`Header::parse`], [`Value::decode`]); behind that
+//! border the types hold only what is possible.
 //!
 //! | module | answers |
 //! |---|---|
@@ -13,13 +13,17 @@
 //! | [`layout`] | where every plane and row lies, and how many bytes that takes |
 //! | [`handle`] | the integers that travel with a buffer's file descriptors |
 //! | [`metadata`] | the small second dma-buf: origin, settable facts, reserved region |
+//! | [`settable`](metadata::settable) | the protocol by which processes share the settable facts |
+//! | [`standard`] | the standard metadata: what a buffer is, as clients of the mapper ask for it |
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+mod checksum;
 pub mod format;
 pub mod handle;
 pub mod layout;
 pub mod metadata;
+pub mod standard;
 pub mod units;
 pub mod usage;
 
@@ -27,6 +31,7 @@ pub use format::Format;
 pub use handle::Handle;
 pub use layout::{Constraints, Extent, Layout};
 pub use metadata::{Header, Origin};
+pub use standard::{Type, Value};
 pub use units::{Bytes, Pixels};
 pub use usage::Usage;
 
@@ -81,4 +86,13 @@ pub enum Error {
     /// The metadata does not belong to a buffer of this project.
     #[error("not the metadata of a buffer of this allocator: {0}")]
     BadMetadata(&'static str),
+    /// Bytes that are not the standard metadata they were said to be.
+    #[error("not a value of metadata {0:?}")]
+    BadValue(Type),
+    /// A value that the metadata has no room for.
+    #[error("{0:?} is longer than its place in the metadata")]
+    TooLong(Type),
+    /// Other processes change a fact all the time.
+    #[error("a fact is being changed by others again and again")]
+    Contended,
 }

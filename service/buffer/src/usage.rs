@@ -144,7 +144,7 @@ impl Usage {
     }
 
     /// The bits as they travel over binder.
-    pub fn bits(self) -> u64 {
+    pub const fn bits(self) -> u64 {
         self.0
     }
 
@@ -166,7 +166,22 @@ impl Usage {
 
     /// Whether the CPU reads or writes.
     pub fn has_cpu(self) -> bool {
-        self.0 & (CPU_READ | CPU_WRITE) != 0
+        self.cpu_reads() || self.cpu_writes()
+    }
+
+    /// Whether the CPU reads.
+    pub fn cpu_reads(self) -> bool {
+        self.0 & CPU_READ != 0
+    }
+
+    /// Whether the CPU writes.
+    pub fn cpu_writes(self) -> bool {
+        self.0 & CPU_WRITE != 0
+    }
+
+    /// Whether the CPU is the only one that uses it, if anybody does.
+    pub fn is_only_cpu(self) -> bool {
+        self.0 & !(CPU_READ | CPU_WRITE) == 0
     }
 }
 

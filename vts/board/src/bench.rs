@@ -25,7 +25,7 @@ pub struct Bench {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     boots: u32,
     /// Groups to measure
-    #[arg(default_values = ["heaps", "allocator", "reserve"])]
+    #[arg(default_values = ["heaps", "allocator", "mapper", "reserve"])]
     groups: Vec<String>,
 }
 

@@ -8,13 +8,13 @@ pub struct Board {
     pub name: &'static str,
     /// The kernel's name of its architecture.
     pub arch: &'static str,
-    /// Prefix of its C compiler, with the dash.
+    /// Prefix of its C compiler and binary tools, with the dash.
     pub cross_compile: &'static str,
     /// Rust's name of its architecture and C library.
     pub rust_target: &'static str,
     /// Debian's name of its architecture.
     pub debian_arch: &'static str,
-    /// Debian packages that bring the compiler and its C library's headers.
+    /// Debian packages that bring the compilers and the C library's headers.
     pub compiler_packages: &'static [&'static str],
     /// The QEMU program.
     pub qemu: &'static str,
@@ -70,7 +70,7 @@ const ARM64: Board = Board {
     cross_compile: "aarch64-linux-gnu-",
     rust_target: "aarch64-unknown-linux-gnu",
     debian_arch: "arm64",
-    compiler_packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+    compiler_packages: &["g++-aarch64-linux-gnu", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
     qemu: "qemu-system-aarch64",
     machine: "virt,gic-version=3",
     // The architecture's own pointer authentication is the costliest thing to emulate.

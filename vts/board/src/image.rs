@@ -17,10 +17,11 @@ use crate::{foreign, repository, sepolicy, userland};
 /// Folders of Debian's packages that the guest needs.
 const LIBRARY_FOLDERS: [&str; 4] = ["lib", "lib64", "usr/lib", "bin"];
 
-/// Where this workspace's programs go; those that are not named go to /system/bin.
-const PROGRAMS: [(&str, &str); 2] = [
+/// Where this workspace's programs and libraries go; those that are not named go to /system/bin.
+const PROGRAMS: [(&str, &str); 3] = [
     ("init", "/init"),
     ("allocator", "/vendor/bin/hw/android.hardware.graphics.allocator-service.dmaheap"),
+    ("dmaheap_mapper", "/vendor/lib64/hw/mapper.dmaheap.so"),
 ];
 
 /// Where init finds the SELinux policy.

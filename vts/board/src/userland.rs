@@ -16,12 +16,12 @@ use crate::{repository, results, tool};
 const HINT: &str = "cargo's own words above say what to mend; is there a network for crates?";
 
 /// Packages of this workspace that go into the guest.
-const PACKAGES: [&str; 3] = ["board-guest", "dmaheap-allocator", "dmaheap-suite"];
+const PACKAGES: [&str; 4] = ["board-guest", "dmaheap-allocator", "dmaheap-mapper", "dmaheap-suite"];
 
 /// rsbinder's tools: the context manager, and what `service` and `dumpsys` are on Android.
 const TOOLS: (&str, &str) = ("rsbinder-tools", "0.12.0");
 
-/// Builds this workspace's programs; name and place of each.
+/// Builds this workspace's programs and libraries for others; name and place of each.
 pub fn programs(board: &Board) -> Result<Vec<(String, PathBuf)>> {
     require_target(board)?;
     let step = Step::new("building the guest's programs");
@@ -31,7 +31,7 @@ pub fn programs(board: &Board) -> Result<Vec<(String, PathBuf)>> {
     let mut command = cargo();
     command
         .current_dir(repository())
-        .args(["build", "--release", "--bins", "--message-format=json-render-diagnostics"])
+        .args(["build", "--release", "--bins", "--lib", "--message-format=json-render-diagnostics"])
         .args(["--target", board.rust_target])
         .args(PACKAGES.iter().flat_map(|package| ["-p", package]))
         .stdin(Stdio::null())
@@ -39,15 +39,22 @@ pub fn programs(board: &Board) -> Result<Vec<(String, PathBuf)>> {
     let output = command.output().on("cannot start cargo, with log", &log)?;
     tool::check("building the guest's programs", HINT, output.status, &log)?;
     step.done();
-    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(executable).collect())
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(installable).collect())
 }
 
-/// Name and path in a line of cargo's messages, if it is about an executable.
-fn executable(line: &str) -> Option<(String, PathBuf)> {
+/// Name and path in a line of cargo's messages, if it is about an executable or a shared library.
+fn installable(line: &str) -> Option<(String, PathBuf)> {
     let message: Value = serde_json::from_str(line).ok()?;
-    let path = message.get("executable")?.as_str()?;
-    let name = message.get("target")?.get("name")?.as_str()?;
-    Some((name.to_owned(), PathBuf::from(path)))
+    let files = message.get("filenames").and_then(Value::as_array).into_iter().flatten();
+    let library = files.filter_map(Value::as_str).find(|file| file.ends_with(".so"));
+    let path = message.get("executable").and_then(Value::as_str).or(library)?;
+    let target = message.get("target")?;
+    // A macro is a library of the host's compiler.
+    let kinds = target.get("kind")?.as_array()?;
+    if kinds.iter().any(|kind| kind == "proc-macro") {
+        return None;
+    }
+    Some((target.get("name")?.as_str()?.to_owned(), PathBuf::from(path)))
 }
 
 /// The folder with rsbinder's tools for the board.

@@ -2,6 +2,7 @@
 //! A client of the allocator, over the real binder.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use dmaheap_aidl::allocator::{BufferDescriptorInfo, IAllocator};
@@ -12,6 +13,7 @@ use dmaheap_buffer::metadata::HEADER_SIZE;
 use dmaheap_buffer::{Format, Handle, Header, Usage};
 
 use crate::dmabuf::DmaBuf;
+use crate::imapper::RawHandle;
 
 /// Why a client has no buffer.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +106,12 @@ impl Buffer {
         let header =
             Header::parse(&copy[..HEADER_SIZE.min(copy.len())]).map_err(|e| not(e.to_string()))?;
         Ok(Self { handle, header, pixels, metadata, call })
+    }
+
+    /// The native handle of this buffer, for the mapper.
+    pub fn to_raw(&self) -> io::Result<RawHandle> {
+        let fds = [&self.pixels, &self.metadata].map(|fd| fd.as_fd().try_clone_to_owned());
+        Ok(RawHandle::new(fds.into_iter().collect::<io::Result<_>>()?, &self.handle.encode()))
     }
 }
 

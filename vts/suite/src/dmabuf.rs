@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::AtomicU32;
 
 use memmap2::{MmapMut, MmapOptions};
 use nix::unistd::{Whence, lseek64};
@@ -160,6 +161,14 @@ impl Mapping<'_> {
         self.buffer.sync(SYNC_WRITE)?;
         self.memory.iter_mut().enumerate().for_each(|(offset, to)| *to = byte(offset));
         Ok(self.buffer.sync(SYNC_WRITE | SYNC_END)?)
+    }
+
+    /// Its words, for those who change them while others do.
+    pub fn words(&self) -> &[AtomicU32] {
+        let (start, bytes) = (self.memory.as_ptr(), self.memory.len());
+        // SAFETY: the mapping starts on a page, is writable and this long, and lives as long as
+        // `self`; the words are only used as atomics.
+        unsafe { std::slice::from_raw_parts(start.cast(), bytes / size_of::<AtomicU32>()) }
     }
 
     /// Writes one byte in each piece of `step` bytes, unsynchronised: only for the mapping's sake.

@@ -9,5 +9,8 @@ pub mod client;
 pub mod dmabuf;
 pub mod heap;
 pub mod heaps;
+pub mod imapper;
+pub mod mapper;
 pub mod program;
 mod random;
+pub mod v4l2;

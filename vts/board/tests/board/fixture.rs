@@ -2,7 +2,7 @@
 //! The shared guest, and the board tool as a user runs it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -126,12 +126,33 @@ pub fn overlay(regions: &[(&str, &str)]) -> Result<PathBuf, Failed> {
 
 /// Compiles a C program for the board with `flags`.
 pub fn compile(name: &str, source: &str, flags: &[&str]) -> Result<PathBuf, Failed> {
-    let folder = scratch("c")?;
-    let (file, program) = (folder.join(format!("{name}.c")), folder.join(name));
+    let file = scratch("c")?.join(format!("{name}.c"));
     fs::write(&file, source)?;
-    let mut gcc = Command::new(format!("{}gcc", boards::VIRT.cross_compile));
-    let result = ran(gcc.arg("-o").arg(&program).arg(&file).args(flags))?;
-    if result.code == Some(0) { Ok(program) } else { fail(result.stderr) }
+    compile_file("gcc", name, &file, flags)
+}
+
+/// Compiles a file for the board with this compiler.
+pub fn compile_file(
+    compiler: &str,
+    name: &str,
+    file: &Path,
+    flags: &[&str],
+) -> Result<PathBuf, Failed> {
+    let program = scratch("c")?.join(name);
+    // The compiler is there once a board could boot.
+    with_guest(|_| Ok(()))?;
+    cross(compiler, |command| command.args(flags).arg("-o").arg(&program).arg(file))?;
+    Ok(program)
+}
+
+/// Runs a tool for the board's binaries, which must succeed; its output.
+pub fn cross(
+    tool: &str,
+    arguments: impl FnOnce(&mut Command) -> &mut Command,
+) -> Result<String, Failed> {
+    let mut command = Command::new(format!("{}{tool}", boards::VIRT.cross_compile));
+    let result = ran(arguments(&mut command))?;
+    if result.code == Some(0) { Ok(result.stdout) } else { fail(result.stderr) }
 }
 
 /// An error of the board that must be `Refused`; its text.

@@ -90,6 +90,7 @@ fn main() -> std::process::ExitCode {
         }
     };
     trials.extend(suite::trials());
+    trials.extend(trials! { suite::{ mapper_library_is_small_and_exports_three_symbols } });
     // What all of the above caused in the shared guest would show.
     trials.extend(trials! {
         sepolicy::{ nothing_was_denied_to_anybody }

@@ -1,27 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The device's own test programs, run in the shared guest, each test under its own name.
 
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
 use board_guest::wire::Exit;
-use dmaheap_suite::{allocator, heaps};
+use dmaheap_suite::mapper::NATIVE_CASES;
+use dmaheap_suite::{allocator, heaps, mapper};
 use libtest_mimic::{Failed, Trial};
 
 use crate::Outcome;
-use crate::fixture::{fail, with_guest};
+use crate::fixture::{
+    compile_file, cross, expect_contains, expect_eq, fail, scratch, succeed, with_guest,
+};
 
-/// One trial here for each of the programs.
+/// One trial here for each of the programs', and for each case of the mapper's clients in C and C++.
 pub fn trials() -> Vec<Trial> {
-    let suites = [("allocator", allocator::trials()), ("heaps", heaps::trials())];
-    let mut trials = Vec::new();
-    for (suite, on_device) in suites {
-        for name in on_device.iter().map(|trial| trial.name().to_owned()) {
-            let run = {
-                let name = name.clone();
-                move || run(&format!("suite-{suite}"), &name)
-            };
-            trials.push(Trial::test(format!("{suite}::{name}"), run));
-        }
-    }
-    trials
+    let suites = [
+        ("allocator", allocator::trials()),
+        ("heaps", heaps::trials()),
+        ("mapper", mapper::trials()),
+    ];
+    let on_device = suites
+        .into_iter()
+        .flat_map(|(suite, trials)| trials.into_iter().map(move |trial| on_device(suite, &trial)));
+    let native = [&C, &CPP].into_iter().flat_map(|language| {
+        let name = move |case: &str| format!("mapper::{}::{case}", language.name);
+        NATIVE_CASES.iter().map(move |case| Trial::test(name(case), || native(language, case)))
+    });
+    on_device.chain(native).collect()
+}
+
+fn on_device(suite: &'static str, trial: &Trial) -> Trial {
+    let name = trial.name().to_owned();
+    Trial::test(format!("{suite}::{name}"), move || run(&format!("suite-{suite}"), &name))
 }
 
 fn run(program: &str, test: &str) -> Outcome {
@@ -35,4 +48,81 @@ fn run(program: &str, test: &str) -> Outcome {
         return Ok(());
     }
     fail(format!("{:?}\n{}{}", output.exit, output.stdout, output.stderr))
+}
+
+/// A language that the mapper's client is compiled in.
+struct Language {
+    name: &'static str,
+    compiler: &'static str,
+    flags: [&'static str; 3],
+    client: OnceLock<PathBuf>,
+}
+
+static C: Language = Language {
+    name: "c",
+    compiler: "gcc",
+    flags: ["-xc", "-std=c11", "-D_GNU_SOURCE"],
+    client: OnceLock::new(),
+};
+
+static CPP: Language = Language {
+    name: "cpp",
+    compiler: "g++",
+    flags: ["-xc++", "-std=c++17", "-D_GNU_SOURCE"],
+    client: OnceLock::new(),
+};
+
+impl Language {
+    fn client(&self) -> Result<&PathBuf, Failed> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let source = board::repository().join("vts/suite/c/client.c");
+        let strict = [&["-O2", "-Wall", "-Wextra", "-Werror"][..], &self.flags].concat();
+        let name = format!("client-{}", self.name);
+        let client = compile_file(self.compiler, &name, &source, &strict)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+/// The suite allocates a buffer and becomes the client, which runs the case.
+fn native(language: &Language, case: &str) -> Outcome {
+    let client = language.client()?;
+    with_guest(|guest| {
+        guest.push(client, "/tmp/client")?;
+        let output = succeed(guest, &format!("SUITE_ROLE=lend suite-mapper /tmp/client {case}"))?;
+        expect_eq("output", output.as_str(), "passed\n")
+    })
+}
+
+/// What a client's process gets with the library: nothing but three symbols, no library that is
+/// not in every process, and little of it.
+pub fn mapper_library_is_small_and_exports_three_symbols() -> Outcome {
+    let here = scratch("mapper")?;
+    let (library, stripped) = (here.join("mapper.dmaheap.so"), here.join("stripped.so"));
+    with_guest(|guest| Ok(guest.pull("/vendor/lib64/hw/mapper.dmaheap.so", &library)?))?;
+
+    let symbols = cross("nm", |nm| nm.args(["-D", "--defined-only", "-j"]).arg(&library))?;
+    let symbols: Vec<&str> = symbols.lines().collect();
+    let expected =
+        ["AIMapper_loadIMapper", "ANDROID_HAL_MAPPER_VERSION", "ANDROID_HAL_STABLEC_VERSION"];
+    expect_eq("exported symbols", symbols, expected.to_vec())?;
+
+    let dynamic = cross("readelf", |readelf| readelf.arg("-d").arg(&library))?;
+    for needed in dynamic.lines().filter(|line| line.contains("(NEEDED)")) {
+        if !["[libc.so.6]", "[libgcc_s.so.1]", "[ld-linux-aarch64.so.1]"]
+            .iter()
+            .any(|known| needed.contains(known))
+        {
+            return fail(format!("it needs another library: {needed}"));
+        }
+    }
+    expect_contains(&dynamic, "libc.so.6")?;
+
+    cross("strip", |strip| strip.arg("-o").arg(&stripped).arg(&library))?;
+    let bytes = fs::metadata(&stripped)?.len();
+    if bytes >= 600 << 10 {
+        return fail(format!("{bytes} bytes without debug information"));
+    }
+    Ok(())
 }

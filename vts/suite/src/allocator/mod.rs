@@ -8,7 +8,7 @@
 mod descriptors;
 mod report;
 mod resources;
-mod service;
+pub(crate) mod service;
 mod shortage;
 mod startup;
 mod transport;

@@ -4,6 +4,7 @@
 
 mod allocator;
 mod heaps;
+mod mapper;
 pub(crate) mod pressure;
 
 use std::error::Error;
@@ -42,8 +43,12 @@ pub struct Series {
 pub type Measure = fn() -> Result<Vec<Comparison>>;
 
 /// Groups of measurements by name. `reserve` wants a policy with one, and is asked for by name.
-pub const GROUPS: [(&str, Measure); 3] =
-    [("heaps", heaps::measure), ("allocator", allocator::measure), ("reserve", allocator::reserve)];
+pub const GROUPS: [(&str, Measure); 4] = [
+    ("heaps", heaps::measure),
+    ("allocator", allocator::measure),
+    ("mapper", mapper::measure),
+    ("reserve", allocator::reserve),
+];
 
 /// What is compared, and how often.
 struct Match<'a> {

@@ -2,14 +2,11 @@
 //! The camera: V4L2's vivid, which writes to physically contiguous memory only (it runs with
 //! `vivid.allocators=1`, videobuf2's dma-contig).
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::{Path, PathBuf};
 
 use dmaheap_suite::client::Buffer;
-
-use crate::v4l2::{self, Device};
+use dmaheap_suite::v4l2::{self, Device, Direction};
 
 /// Frames after which the picture is taken: each buffer once around.
 const ROUNDS: usize = 2;
@@ -39,7 +36,8 @@ impl<T> Doing<T> for io::Result<T> {
 
 /// Captures some frames into `buffers`, which are equal NV12 buffers, and says how many.
 pub fn capture(buffers: &[Buffer]) -> Result<usize, Error> {
-    let camera = Device::open(&find().doing("looking for vivid")?).doing("opening vivid")?;
+    let node = v4l2::find_vivid(Direction::Capture).doing("looking for vivid")?;
+    let camera = Device::open(&node, Direction::Capture).doing("opening vivid")?;
     let layout = match buffers.first() {
         Some(buffer) => &buffer.handle.layout,
         None => return Err(io::Error::other("no buffers")).doing("capturing"),
@@ -75,16 +73,4 @@ pub fn capture(buffers: &[Buffer]) -> Result<usize, Error> {
 
 fn queue(camera: &Device, index: usize, buffer: &Buffer) -> io::Result<()> {
     camera.queue(index as u32, buffer.pixels.as_fd().as_raw_fd(), buffer.pixels.size()? as u32)
-}
-
-/// vivid's capture node. Its number depends on what else is in the kernel, its name does not.
-fn find() -> io::Result<PathBuf> {
-    for node in fs::read_dir("/sys/class/video4linux")? {
-        let node = node?;
-        let name = fs::read_to_string(node.path().join("name"))?;
-        if name.starts_with("vivid") && name.trim_end().ends_with("vid-cap") {
-            return Ok(Path::new("/dev").join(node.file_name()));
-        }
-    }
-    Err(io::Error::new(io::ErrorKind::NotFound, "no vivid capture node"))
 }

@@ -3,13 +3,13 @@
 //!
 //! A client of its own, it asks the allocator over binder for a framebuffer, an app's window, a
 //! camera buffer and a CPU buffer, and shows for each what the allocator says (rule, heap) beside
-//! what the kernel says (exporter, physical segments). Then it lets a camera that can only write
+//! what the kernel says (exporter, physical segments). It writes and reads the CPU buffer through
+//! the mapper, as an app does. Then it lets a camera that can only write
 //! to contiguous memory capture into the camera's buffers, and into an app's.
 
 mod camera;
 mod picture;
 mod report;
-mod v4l2;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use dmaheap_buffer::{Format, Usage};
 use dmaheap_suite::client::{Buffer, Client, Request};
+use dmaheap_suite::imapper::Mapper;
 
 use report::{Capture, Report, Row};
 
@@ -67,27 +68,36 @@ fn demonstrate(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     ] {
         let format = Format::from_name(format)?;
         let request = Request { name: what, width, height, format, usage };
-        rows.push(Row::new(what, &client.allocate(&request)?)?);
+        let buffer = client.allocate(&request)?;
+        if usage == CPU {
+            check_cpu_access(&buffer)?;
+        }
+        rows.push(Row::new(what, &buffer)?);
     }
-    check_cpu_access(&client)?;
     let captures = captures(&client, arguments)?;
     let report = Report { rows, captures };
     println!("{}", if arguments.json { report.json() } else { report.text() });
     Ok(())
 }
 
-/// A CPU buffer holds what was written to it.
-fn check_cpu_access(client: &Client) -> Result<(), Box<dyn Error>> {
-    let format = Format::from_name("RGBA_8888")?;
-    let request = Request { name: "CPU access", width: 64, height: 64, format, usage: CPU };
-    let buffer = client.allocate(&request)?;
+/// A CPU buffer is zero at first, and holds what was written to it, through the mapper.
+fn check_cpu_access(buffer: &Buffer) -> Result<(), Box<dyn Error>> {
+    let mapper = Mapper::load()?;
+    let imported = mapper.import(&buffer.to_raw()?)?;
     let pattern = |offset: usize| (offset * 7) as u8;
-    let mut mapping = buffer.pixels.map()?;
-    if mapping.read()?.iter().any(|byte| *byte != 0) {
+    let is_zero = |pixels: &mut [u8]| pixels.iter().all(|byte| *byte == 0);
+    if !imported.with_pixels(Usage::CPU_READ_OFTEN, is_zero)? {
         return Err("a new buffer is not zero".into());
     }
-    mapping.fill(pattern)?;
-    if mapping.read()?.iter().enumerate().any(|(offset, byte)| *byte != pattern(offset)) {
+    imported.with_pixels(Usage::CPU_WRITE_OFTEN, |pixels| {
+        pixels.iter_mut().enumerate().for_each(|(offset, byte)| *byte = pattern(offset));
+    })?;
+    // Seen by another import, as another process would see it.
+    let other = mapper.import(&buffer.to_raw()?)?;
+    let holds = |pixels: &mut [u8]| {
+        pixels.iter().enumerate().all(|(offset, byte)| *byte == pattern(offset))
+    };
+    if !other.with_pixels(Usage::CPU_READ_OFTEN, holds)? {
         return Err("a CPU buffer does not hold what was written".into());
     }
     Ok(())

@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The part of V4L2 that a capture into dma-bufs takes. Names, numbers and layouts are those of
-//! `linux/videodev2.h` and `linux/v4l2-dv-timings.h`.
+//! The part of V4L2 that it takes to let a device write to dma-bufs, or read them. Names, numbers
+//! and layouts are those of `linux/videodev2.h` and `linux/v4l2-dv-timings.h`.
 //!
-//! All unsafe of the demonstration is here: one call per ioctl, each with a structure of the
-//! ioctl's own layout that outlives the call.
+//! One call per ioctl, each with a structure of the ioctl's own layout that outlives the call.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::libc::{c_int, c_ulong, timeval};
 
 /// `V4L2_PIX_FMT_NV12`.
 pub const NV12: u32 = u32::from_le_bytes(*b"NV12");
 
-const BUF_TYPE_VIDEO_CAPTURE: u32 = 1;
+/// Who writes to the buffers; values of `enum v4l2_buf_type`.
+#[derive(Debug, Clone, Copy)]
+pub enum Direction {
+    /// The device.
+    Capture = 1,
+    /// The CPU; the device reads them.
+    Output = 2,
+}
+
 const MEMORY_DMABUF: u32 = 4;
 const FIELD_NONE: u32 = 1;
 
@@ -36,8 +43,8 @@ pub struct BtTimings {
 }
 
 /// `struct v4l2_dv_timings` with its only type, BT.656/1120.
-#[repr(C, packed)]
 #[derive(Clone, Copy)]
+#[repr(C, packed)]
 pub struct DvTimings {
     kind: u32,
     bt: BtTimings,
@@ -74,6 +81,28 @@ struct Input {
     status: u32,
     capabilities: u32,
     reserved: [u32; 3],
+}
+
+/// `struct v4l2_queryctrl`.
+#[repr(C)]
+struct QueryControl {
+    id: u32,
+    kind: u32,
+    name: [u8; 32],
+    /// Minimum, maximum, step, default.
+    range: [i32; 4],
+    flags: u32,
+    reserved: [u32; 2],
+}
+
+/// Asks for the control after `id`.
+const CTRL_FLAG_NEXT_CTRL: u32 = 0x8000_0000;
+
+/// `struct v4l2_control`.
+#[repr(C)]
+struct Control {
+    id: u32,
+    value: i32,
 }
 
 /// `struct v4l2_format` with `struct v4l2_pix_format` in its union, which pointers align.
@@ -121,6 +150,7 @@ struct BufferInfo {
 const _: () = assert!(size_of::<DvTimings>() == 132);
 const _: () = assert!(size_of::<Input>() == 80);
 const _: () = assert!(size_of::<RequestBuffers>() == 20);
+const _: () = assert!(size_of::<QueryControl>() == 68);
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<PixFormat>() == 208 && size_of::<BufferInfo>() == 88);
 
@@ -133,20 +163,83 @@ mod ioctl {
     nix::ioctl_write_ptr!(streamon, b'V', 18, c_int);
     nix::ioctl_write_ptr!(streamoff, b'V', 19, c_int);
     nix::ioctl_readwrite!(enuminput, b'V', 26, Input);
+    nix::ioctl_readwrite!(s_ctrl, b'V', 28, Control);
+    nix::ioctl_readwrite!(queryctrl, b'V', 36, QueryControl);
     nix::ioctl_readwrite!(s_input, b'V', 39, c_int);
+    nix::ioctl_readwrite!(s_output, b'V', 47, c_int);
     nix::ioctl_readwrite!(s_dv_timings, b'V', 87, DvTimings);
 }
 
-/// A video capture node. Closing it stops the stream and drops the buffers.
-pub struct Device(File);
+/// vivid's node for this direction. Its number depends on what else is in the kernel, its name does
+/// not.
+pub fn find_vivid(direction: Direction) -> io::Result<PathBuf> {
+    let end = match direction {
+        Direction::Capture => "vid-cap",
+        Direction::Output => "vid-out",
+    };
+    for node in fs::read_dir("/sys/class/video4linux")? {
+        let node = node?;
+        let name = fs::read_to_string(node.path().join("name"))?;
+        if name.starts_with("vivid") && name.trim_end().ends_with(end) {
+            return Ok(Path::new("/dev").join(node.file_name()));
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::NotFound, format!("no vivid {end} node")))
+}
+
+/// A video node. Closing it stops the stream and drops the buffers.
+#[derive(Debug)]
+pub struct Device {
+    node: File,
+    direction: Direction,
+}
 
 impl Device {
-    pub fn open(node: &Path) -> io::Result<Self> {
-        File::options().read(true).write(true).open(node).map(Self)
+    /// Opens a node of this direction.
+    pub fn open(node: &Path, direction: Direction) -> io::Result<Self> {
+        let node = File::options().read(true).write(true).open(node)?;
+        Ok(Self { node, direction })
     }
 
     fn fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.node.as_raw_fd()
+    }
+
+    fn kind(&self) -> u32 {
+        self.direction as u32
+    }
+
+    /// Selects an output by its number.
+    pub fn select_output(&self, index: c_int) -> io::Result<()> {
+        let mut selected = index;
+        // SAFETY: the ioctl reads and writes an int.
+        unsafe { ioctl::s_output(self.fd(), &raw mut selected) }?;
+        Ok(())
+    }
+
+    /// Sets the first control whose name ends with `name`.
+    pub fn set_control(&self, name: &str, value: i32) -> io::Result<()> {
+        let mut id = 0;
+        loop {
+            let mut found = QueryControl {
+                id: id | CTRL_FLAG_NEXT_CTRL,
+                kind: 0,
+                name: [0; 32],
+                range: [0; 4],
+                flags: 0,
+                reserved: [0; 2],
+            };
+            // SAFETY: `found` is a v4l2_queryctrl; ends with EINVAL after the last one.
+            unsafe { ioctl::queryctrl(self.fd(), &raw mut found) }?;
+            id = found.id;
+            let its_name = String::from_utf8_lossy(&found.name);
+            if its_name.trim_end_matches('\0').ends_with(name) {
+                let mut control = Control { id, value };
+                // SAFETY: `control` is a v4l2_control.
+                unsafe { ioctl::s_ctrl(self.fd(), &raw mut control) }?;
+                return Ok(());
+            }
+        }
     }
 
     /// Selects the first input whose name starts with `name`.
@@ -186,7 +279,7 @@ impl Device {
     /// Sets a format that must be taken as it is; returns the bytes of a frame.
     pub fn set_format(&self, width: u32, height: u32, stride: u32, fourcc: u32) -> io::Result<u32> {
         let mut format = PixFormat {
-            kind: BUF_TYPE_VIDEO_CAPTURE,
+            kind: self.kind(),
             _align: [],
             width,
             height,
@@ -212,7 +305,7 @@ impl Device {
     pub fn request_buffers(&self, count: u32) -> io::Result<()> {
         let mut request = RequestBuffers {
             count,
-            kind: BUF_TYPE_VIDEO_CAPTURE,
+            kind: self.kind(),
             memory: MEMORY_DMABUF,
             capabilities: 0,
             flags_and_reserved: 0,
@@ -224,9 +317,11 @@ impl Device {
 
     /// Hands the dma-buf `fd` of `length` bytes to the driver as buffer `index`.
     pub fn queue(&self, index: u32, fd: RawFd, length: u32) -> io::Result<()> {
-        let mut info = BufferInfo::new(index);
+        let mut info = BufferInfo::new(self.direction, index);
         info.fd = fd as c_ulong;
         info.length = length;
+        // Only an output's is read.
+        info.bytesused = length;
         // SAFETY: `info` is a v4l2_buffer; with MEMORY_DMABUF the union holds a descriptor.
         unsafe { ioctl::qbuf(self.fd(), &raw mut info) }?;
         Ok(())
@@ -234,21 +329,23 @@ impl Device {
 
     /// Waits for a filled buffer; returns its index.
     pub fn dequeue(&self) -> io::Result<usize> {
-        let mut info = BufferInfo::new(0);
+        let mut info = BufferInfo::new(self.direction, 0);
         // SAFETY: `info` is a v4l2_buffer.
         unsafe { ioctl::dqbuf(self.fd(), &raw mut info) }?;
         Ok(info.index as usize)
     }
 
+    /// Starts to work on the queued buffers.
     pub fn start(&self) -> io::Result<()> {
-        let kind = BUF_TYPE_VIDEO_CAPTURE as c_int;
+        let kind = self.direction as c_int;
         // SAFETY: the ioctl reads an int.
         unsafe { ioctl::streamon(self.fd(), &raw const kind) }?;
         Ok(())
     }
 
+    /// Stops, and lets go of the queued buffers.
     pub fn stop(&self) -> io::Result<()> {
-        let kind = BUF_TYPE_VIDEO_CAPTURE as c_int;
+        let kind = self.direction as c_int;
         // SAFETY: the ioctl reads an int.
         unsafe { ioctl::streamoff(self.fd(), &raw const kind) }?;
         Ok(())
@@ -256,10 +353,10 @@ impl Device {
 }
 
 impl BufferInfo {
-    fn new(index: u32) -> Self {
+    fn new(direction: Direction, index: u32) -> Self {
         Self {
             index,
-            kind: BUF_TYPE_VIDEO_CAPTURE,
+            kind: direction as u32,
             bytesused: 0,
             flags: 0,
             field: 0,

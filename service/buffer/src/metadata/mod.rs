@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The second dma-buf of every buffer: a fixed header and, behind it, the
+//! The second dma-buf of every buffer: a header page and, behind it, the
 //! region that the client reserved for itself.
 //!
-//! The header has two parts. The *origin* is written once by the allocator and
+//! The page has two parts. The *origin* is written once by the allocator and
 //! says why the buffer is where it is. The *settable* facts (dataspace, HDR
-//! and the like) belong to whoever holds the buffer; writers make `sequence`
-//! odd, write, and make it even again, so that a reader notices a torn value.
+//! and the like) belong to whoever holds the buffer; see [`settable`].
 //!
 //! The memory is shared with processes that may be hostile or may die at any
 //! moment. So: copy first, then judge the copy, and use no length from it
 //! that is not checked. [`Header::parse`] takes such a copy.
 
+pub mod settable;
+
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::Error;
+use crate::handle::Handle;
 use crate::units::Bytes;
 
 /// Bytes before the reserved region: a page, so that the region can be mapped
@@ -67,38 +69,18 @@ struct Wire {
     heap: [u8; TEXT],
     node: [u8; TEXT],
     name: [u8; NAME],
-    settable: Settable,
 }
 
-/// The facts that clients set. Values are those of graphics.common; a flag of
-/// zero, or a length of zero, means that the fact is unset.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct Settable {
-    /// Odd while somebody writes.
-    sequence: u32,
-    dataspace: i32,
-    blend_mode: i32,
-    has_crop: u32,
-    /// Left, top, right, bottom.
-    crop: [i32; 4],
-    has_smpte2086: u32,
-    /// Red, green, blue, white as x and y; then the highest and lowest luminance.
-    smpte2086: [f32; 10],
-    has_cta861_3: u32,
-    /// Highest content and frame-average light level.
-    cta861_3: [f32; 2],
-    smpte2094_40_len: u32,
-    smpte2094_10_len: u32,
-    smpte2094_40: [u8; 1024],
-    smpte2094_10: [u8; 1024],
-}
+/// Bytes of the page's first part, which never changes; the settable facts are
+/// right behind it.
+pub const ORIGIN_SIZE: usize = size_of::<Wire>();
 
-const _: () = assert!(size_of::<Wire>() <= HEADER_SIZE);
+const _: () = assert!(ORIGIN_SIZE.is_multiple_of(size_of::<u32>()));
+const _: () = assert!(ORIGIN_SIZE + settable::SIZE <= HEADER_SIZE);
 
 impl Header {
-    /// The bytes of a new buffer's header: nothing set yet, which is dataspace
-    /// UNKNOWN and blend mode INVALID.
+    /// The bytes of a new buffer's header and of its settable facts, none of
+    /// which is set yet.
     pub fn encode(&self) -> Vec<u8> {
         let mut wire = Wire::new_zeroed();
         wire.magic = MAGIC;
@@ -109,10 +91,12 @@ impl Header {
         put_text(&mut wire.heap, &self.origin.heap);
         put_text(&mut wire.node, &self.origin.node);
         put_text(&mut wire.name, &self.origin.name);
-        wire.as_bytes().to_vec()
+        let mut bytes = wire.as_bytes().to_vec();
+        bytes.resize(ORIGIN_SIZE.saturating_add(settable::SIZE), 0);
+        bytes
     }
 
-    /// Judges a private copy of the first [`HEADER_SIZE`] bytes.
+    /// Judges a private copy of the first [`ORIGIN_SIZE`] bytes.
     ///
     /// # Errors
     /// [`Error::BadMetadata`] if it is not a header of this version.
@@ -138,6 +122,19 @@ impl Header {
                 name: text(&wire.name),
             },
         })
+    }
+
+    /// Judges a private copy, as [`Header::parse`] does, and whether it is the
+    /// header of this buffer.
+    ///
+    /// # Errors
+    /// [`Error::BadMetadata`] if it is not.
+    pub fn admit(copy: &[u8], handle: &Handle) -> Result<Header, Error> {
+        let header = Header::parse(copy)?;
+        if header.id != handle.id || header.reserved != handle.reserved {
+            return Err(Error::BadMetadata("it belongs to another buffer"));
+        }
+        Ok(header)
     }
 }
 

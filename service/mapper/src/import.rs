@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One import of a buffer.
+
+use std::os::fd::RawFd;
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+
+use dmaheap_buffer::handle::{FDS, INTS};
+use dmaheap_buffer::metadata::settable::Shared;
+use dmaheap_buffer::metadata::{HEADER_SIZE, ORIGIN_SIZE};
+use dmaheap_buffer::standard::Rect;
+use dmaheap_buffer::{Bytes, Handle, Header, Usage};
+use libc::{c_int, c_void};
+
+use crate::error::{Error, Result};
+use crate::locks::Locks;
+use crate::sys::{Access, DmaBuf, Fence, Mapping};
+
+/// What a client's native handle holds, copied: its counts are right, its
+/// content is not judged yet.
+#[derive(Debug, Clone, Copy)]
+pub struct RawHandle {
+    /// Pixels and metadata.
+    pub fds: [RawFd; FDS],
+    /// See [`Handle::decode`].
+    pub ints: [c_int; INTS],
+}
+
+/// Integers before the descriptors of a native handle: its version, which is
+/// the size of this part, and the two counts.
+pub const PREFIX: [c_int; 3] = [12, FDS as c_int, INTS as c_int];
+
+/// A buffer that this process can use.
+#[derive(Debug)]
+pub struct Import {
+    /// The facts that never change.
+    pub handle: Handle,
+    /// The allocator's account of it, as it was at import.
+    pub header: Header,
+    /// The client's native handle. Its descriptors are those below.
+    native: Box<[c_int]>,
+    pixels: DmaBuf,
+    // Keeps the descriptor in `native` open.
+    _metadata: DmaBuf,
+    shared: Mapping,
+    /// The pixels, from the first lock on.
+    mapped: OnceLock<Mapping>,
+    locks: Locks,
+}
+
+impl Import {
+    /// Validates a handle, and makes it usable.
+    ///
+    /// # Errors
+    /// What is wrong with it, or what the kernel refused.
+    pub fn new(raw: &RawHandle) -> Result<Import> {
+        let [pixels, metadata] = raw.fds;
+        let pixels = DmaBuf::duplicate(pixels)?;
+        let metadata = DmaBuf::duplicate(metadata)?;
+        let handle = Handle::admit(&raw.ints, pixels.size(), metadata.size())?;
+        let shared = metadata.map(handle.metadata_size())?;
+        let header = Header::admit(&copy(&shared), &handle)?;
+        let fds = [pixels.number(), metadata.number()];
+        let native = PREFIX.iter().chain(&fds).chain(&raw.ints).copied().collect();
+        Ok(Import {
+            handle,
+            header,
+            native,
+            pixels,
+            _metadata: metadata,
+            shared,
+            mapped: OnceLock::new(),
+            locks: Locks::default(),
+        })
+    }
+
+    /// The integers of the client's native handle; they stay where they are.
+    pub fn native(&self) -> &[c_int] {
+        &self.native
+    }
+
+    /// The facts that clients set.
+    pub fn settable(&self) -> Result<Shared<'_>> {
+        Ok(Shared::new(self.shared.words(HEADER_SIZE))?)
+    }
+
+    /// The client's own region, and its size; no address if it has no bytes.
+    pub fn reserved(&self) -> (Option<NonNull<c_void>>, Bytes) {
+        let size = self.handle.reserved;
+        let start = if size == Bytes(0) { None } else { self.shared.address(HEADER_SIZE) };
+        (start, size)
+    }
+
+    /// Waits for the fence, and gives the CPU access to the pixels. Returns
+    /// the address of the first.
+    ///
+    /// # Errors
+    /// A usage or region the buffer cannot have, a fence that does not signal,
+    /// or what the kernel refused.
+    pub fn lock(&self, usage: u64, region: Rect, fence: Option<Fence>) -> Result<NonNull<c_void>> {
+        let access = self.access(usage)?;
+        self.require_inside(region)?;
+        fence.map_or(Ok(()), Fence::wait)?;
+        let start = self.mapped()?.address(0).ok_or(Error::BadRegion)?;
+        self.pixels.begin(access)?;
+        if let Err(error) = self.locks.push(access) {
+            self.pixels.end(access)?;
+            return Err(error);
+        }
+        Ok(start)
+    }
+
+    fn mapped(&self) -> Result<&Mapping> {
+        if let Some(mapping) = self.mapped.get() {
+            return Ok(mapping);
+        }
+        let mapping = self.pixels.map(self.handle.layout.size())?;
+        // Of two threads that come first, one unmaps its own again.
+        Ok(self.mapped.get_or_init(|| mapping))
+    }
+
+    /// Ends the newest lock.
+    ///
+    /// # Errors
+    /// [`Error::NotLocked`], or what the kernel refused.
+    pub fn unlock(&self) -> Result<()> {
+        let access = self.locks.pop().ok_or(Error::NotLocked)?;
+        self.pixels.end(access)
+    }
+
+    /// Makes what the CPU wrote visible for others; the buffer stays locked.
+    ///
+    /// # Errors
+    /// [`Error::NotLocked`], or what the kernel refused.
+    pub fn flush(&self) -> Result<()> {
+        self.renew(Access::writes)
+    }
+
+    /// Makes what others wrote visible for the CPU; the buffer stays locked.
+    ///
+    /// # Errors
+    /// [`Error::NotLocked`], or what the kernel refused.
+    pub fn reread(&self) -> Result<()> {
+        self.renew(Access::reads)
+    }
+
+    /// Ends the newest lock of this kind, and begins it again.
+    fn renew(&self, kind: fn(Access) -> bool) -> Result<()> {
+        self.locks.newest_first().next().ok_or(Error::NotLocked)?;
+        match self.locks.newest_first().find(|access| kind(*access)) {
+            Some(access) => {
+                self.pixels.end(access)?;
+                self.pixels.begin(access)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn access(&self, bits: u64) -> Result<Access> {
+        let lock = Usage::new(bits, 0).ok().filter(|usage| usage.is_only_cpu());
+        let lock = lock.ok_or(Error::BadUsage(bits))?;
+        let buffer = self.handle.usage;
+        if lock.cpu_reads() && !buffer.cpu_reads() || lock.cpu_writes() && !buffer.cpu_writes() {
+            return Err(Error::OtherUsage { buffer, lock });
+        }
+        Access::new(lock).ok_or(Error::BadUsage(bits))
+    }
+
+    /// All zeros stand for the whole buffer.
+    fn require_inside(&self, region: Rect) -> Result<()> {
+        const WHOLE: Rect = Rect { left: 0, top: 0, right: 0, bottom: 0 };
+        if region == WHOLE || region.is_inside(self.handle.bounds()) {
+            return Ok(());
+        }
+        Err(Error::BadRegion)
+    }
+}
+
+impl Drop for Import {
+    /// Ends the locks that a client forgot: the kernel counts them in pairs.
+    fn drop(&mut self) {
+        while let Some(access) = self.locks.pop() {
+            // There is nobody left to tell.
+            let _ = self.pixels.end(access);
+        }
+    }
+}
+
+/// A private copy of the header.
+fn copy(shared: &Mapping) -> Vec<u8> {
+    let words = shared.words(ORIGIN_SIZE).iter();
+    words.flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect()
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The mapper: how a process gets at a graphics buffer it was given.
+//!
+//! A passthrough library in the process of every client: SurfaceFlinger, apps,
+//! camera HALs. It opens no device, starts no thread, and keeps nothing but
+//! the imports of this process. What a handle or the shared metadata says is
+//! believed only after it was held against the buffers themselves; what is
+//! believed never changes afterwards, because it was copied.
+//!
+//! An import lives from `importBuffer` to `freeBuffer`. It owns its own
+//! descriptors, the native handle that its client holds, one mapping of the
+//! metadata, and one of the pixels from the first lock on. Several imports of
+//! one buffer share nothing but the buffer.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`abi`] | the C interface: types, the table, the exported symbols |
+//! | [`registry`] | which handles are imports of this process |
+//! | [`import`] | one import: validation, locks, reserved region |
+//! | [`metadata`] | get, set, list |
+//! | [`error`] | everything that can go wrong, and its code |
+//!
+//! All unsafe code is in [`abi`], where pointers come from a client, and in
+//! `sys`, where the kernel is called.
+
+pub mod abi;
+pub mod error;
+pub mod import;
+mod locks;
+pub mod metadata;
+pub mod registry;
+mod sys;
+
+pub use error::Error;

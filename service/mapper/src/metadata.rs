@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A buffer's standard metadata, as its clients get and set it.
+
+use dmaheap_buffer::metadata::settable;
+use dmaheap_buffer::{Type, Value};
+
+use crate::error::{Error, Result};
+use crate::import::Import;
+
+/// The encoded value; no bytes for an HDR value that is unset.
+///
+/// # Errors
+/// [`Error::BadMetadata`] if others change it again and again.
+pub fn get(import: &Import, kind: Type) -> Result<Vec<u8>> {
+    let set = import.settable()?.read(kind).map_err(Error::BadMetadata)?;
+    // A peer may have written nonsense, which is as good as nothing.
+    let set = set.and_then(|content| Value::from_content(kind, &content).ok());
+    let value = set.filter(|value| is_possible(import, value));
+    let value = value.unwrap_or_else(|| Value::initial(kind, &import.handle, &import.header));
+    Ok(value.encode())
+}
+
+/// Sets a value for every holder of the buffer.
+///
+/// # Errors
+/// [`Error::Constant`] for what never changes; [`Error::BadMetadata`] for
+/// bytes that are no value for this buffer.
+pub fn set(import: &Import, kind: Type, bytes: &[u8]) -> Result<()> {
+    if !settable::is_settable(kind) {
+        return Err(Error::Constant(kind));
+    }
+    let value = Value::decode(kind, bytes).map_err(Error::BadMetadata)?;
+    if !is_possible(import, &value) {
+        return Err(Error::BadMetadata(dmaheap_buffer::Error::BadValue(kind)));
+    }
+    let content = value.content();
+    import.settable()?.write(kind, content.as_deref()).map_err(Error::BadMetadata)
+}
+
+/// Everything about a buffer that is set, for a dump.
+pub fn dump(import: &Import) -> impl Iterator<Item = (Type, Vec<u8>)> {
+    let values = Type::ALL.iter().map(|kind| (*kind, get(import, *kind).unwrap_or_default()));
+    values.filter(|(_, value)| !value.is_empty())
+}
+
+/// What is shown of a buffer is inside it, and the same for every layer.
+fn is_possible(import: &Import, value: &Value) -> bool {
+    match value {
+        Value::Crop(crops) => {
+            matches!(crops[..], [crop] if crop.is_inside(import.handle.bounds()))
+        }
+        _ => true,
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The rest of the table: what its calls answer to values and places of all kinds.
+
+use dmaheap_aidl::allocator::BufferDescriptorInfo;
+use dmaheap_buffer::handle::{FDS, INTS};
+use dmaheap_buffer::standard::Rect;
+use dmaheap_buffer::{Type, Value};
+use dmaheap_mapper::abi::{Code, MetadataType};
+use libtest_mimic::Trial;
+use nix::libc::c_void;
+
+use super::ground::{CPU, Ground, Test, expect_refused, expect_value, name, trial};
+use crate::allocator::service::good;
+use crate::imapper::{Imported, WHOLE};
+
+pub fn trials() -> Vec<Trial> {
+    let trial = |name: &str, test| trial(format!("table::{name}"), test);
+    vec![
+        trial("places_that_are_null_are_refused", null_places),
+        trial("transport_size_is_that_of_the_raw_handle", transport_size),
+        trial("an_imported_handle_is_imported_again", import_of_an_import),
+        trial("dump_has_all_metadata", dump),
+        trial("dump_all_has_all_buffers", dump_all),
+        trial("crop_is_set_inside_the_buffer_only", crop),
+        trial("malformed_values_are_not_set", malformed_values),
+        trial("small_places_get_the_size_and_nothing_else", small_places),
+    ]
+}
+
+fn null_places(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let (v5, handle) = (&ground.mapper.table().v5, buffer.handle());
+    let mut number = 0;
+    buffer.lock(CPU, WHOLE)?;
+    // SAFETY: an imported handle; null must be noticed.
+    let codes = unsafe {
+        [
+            (v5.lock)(handle, 0x33, WHOLE, -1, std::ptr::null_mut()),
+            (v5.unlock)(handle, std::ptr::null_mut()),
+            (v5.get_transport_size)(handle, &mut number, std::ptr::null_mut()),
+            (v5.set_standard_metadata)(handle, 17, std::ptr::null(), 4),
+            (v5.list_supported_metadata_types)(std::ptr::null_mut(), std::ptr::null_mut()),
+            (v5.dump_buffer)(handle, None, std::ptr::null_mut()),
+            (v5.dump_all_buffers)(None, None, std::ptr::null_mut()),
+            (v5.get_reserved_region)(handle, std::ptr::null_mut(), std::ptr::null_mut()),
+        ]
+    };
+    assert_eq!(codes, [Code::BAD_VALUE; 8]);
+    // What was refused did nothing.
+    buffer.unlock()?;
+    expect_refused("a second unlock", buffer.unlock(), Code::BAD_BUFFER)
+}
+
+fn transport_size(ground: &Ground) -> Test {
+    let allocation = ground.generic()?;
+    let buffer = allocation.import(ground)?;
+    let get = ground.mapper.table().v5.get_transport_size;
+    let (mut fds, mut ints) = (0, 0);
+    // SAFETY: an imported handle, and places for numbers.
+    assert_eq!(unsafe { get(buffer.handle(), &mut fds, &mut ints) }, Code::NONE);
+    assert_eq!((fds as usize, ints as usize), (FDS, INTS));
+    // SAFETY: the handle is raw, which the mapper must notice.
+    let raw = unsafe { get(allocation.raw.as_ptr(), &mut fds, &mut ints) };
+    assert_eq!(raw, Code::BAD_BUFFER);
+    Ok(())
+}
+
+fn import_of_an_import(ground: &Ground) -> Test {
+    let first = ground.imported()?;
+    let mut second = std::ptr::null();
+    // SAFETY: an imported handle is a native handle, too.
+    let code = unsafe { (ground.mapper.table().v5.import_buffer)(first.handle(), &mut second) };
+    assert_eq!(code, Code::NONE);
+    assert_ne!(second, first.handle());
+    assert_eq!(ground.free(second), Code::NONE);
+    expect_value(&first, Value::Width(64))
+}
+
+#[derive(Default)]
+struct Dump {
+    buffers: usize,
+    values: Vec<(i64, Vec<u8>)>,
+}
+
+unsafe extern "C" fn begin(context: *mut c_void) {
+    // SAFETY: the context of every dump here is a `Dump`.
+    unsafe { (*context.cast::<Dump>()).buffers += 1 };
+}
+
+unsafe extern "C" fn value(
+    context: *mut c_void,
+    kind: MetadataType,
+    value: *const c_void,
+    n: usize,
+) {
+    // SAFETY: the value has `n` bytes, says the interface.
+    let value = unsafe { std::slice::from_raw_parts(value.cast::<u8>(), n) };
+    // SAFETY: as in `begin`.
+    unsafe { (*context.cast::<Dump>()).values.push((kind.value, value.to_vec())) };
+}
+
+fn require_dumped(dump: &Dump, buffer: &Imported<'_>) -> Test {
+    for kind in Type::ALL {
+        let expected = buffer.get_encoded(*kind)?;
+        let entry = (kind.number(), expected);
+        let unset = entry.1.is_empty();
+        assert_eq!(dump.values.contains(&entry), !unset, "{kind:?}");
+    }
+    Ok(())
+}
+
+fn dump(ground: &Ground) -> Test {
+    let buffer = ground.allocate(BufferDescriptorInfo { name: name("dumped"), ..good() })?;
+    let buffer = buffer.import(ground)?;
+    buffer.set(&Value::Cta861_3(Some([1.0, 2.0])))?;
+    let dump = ground.mapper.table().v5.dump_buffer;
+    let mut found = Dump::default();
+    // SAFETY: an imported handle, and a callback that takes this context.
+    let code = unsafe { dump(buffer.handle(), Some(value), (&raw mut found).cast()) };
+    assert_eq!(code, Code::NONE);
+    require_dumped(&found, &buffer)?;
+    // SAFETY: null must be noticed.
+    let code = unsafe { dump(std::ptr::null(), Some(value), (&raw mut found).cast()) };
+    assert_eq!(code, Code::BAD_BUFFER);
+    Ok(())
+}
+
+fn dump_all(ground: &Ground) -> Test {
+    let buffers = [ground.imported()?, ground.imported()?, ground.imported()?];
+    let mut found = Dump::default();
+    let dump = ground.mapper.table().v5.dump_all_buffers;
+    // SAFETY: callbacks that take this context.
+    let code = unsafe { dump(Some(begin), Some(value), (&raw mut found).cast()) };
+    assert_eq!((code, found.buffers), (Code::NONE, 3));
+    buffers.iter().try_for_each(|buffer| require_dumped(&found, buffer))
+}
+
+fn crop(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let crop = |[left, top, right, bottom]: [i32; 4]| Rect { left, top, right, bottom };
+    let inside = Value::Crop(vec![crop([8, 8, 16, 64])]);
+    buffer.set(&inside)?;
+    for outside in [[0, 0, 65, 64], [-1, 0, 64, 64], [10, 0, 10, 64], [i32::MIN; 4]] {
+        let refused = buffer.set(&Value::Crop(vec![crop(outside)]));
+        expect_refused("a crop outside", refused, Code::UNSUPPORTED)?;
+    }
+    let refused = buffer.set(&Value::Crop(vec![]));
+    expect_refused("no crop", refused, Code::UNSUPPORTED)?;
+    expect_value(&buffer, inside)
+}
+
+fn malformed_values(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let good = Value::Dataspace(5).encode();
+    buffer.set_encoded(Type::Dataspace, &good)?;
+    for cut in 0..good.len() {
+        let refused = buffer.set_encoded(Type::Dataspace, &good[..cut]);
+        expect_refused("a cut value", refused, Code::UNSUPPORTED)?;
+    }
+    let mut huge = Value::Smpte2094_40(Some(vec![1])).encode();
+    let length = huge.len() - 9;
+    for bytes in [&[0xff; 8], &(i64::MAX).to_le_bytes(), &1025i64.to_le_bytes()] {
+        huge[length..][..8].copy_from_slice(bytes);
+        let refused = buffer.set_encoded(Type::Smpte2094_40, &huge);
+        expect_refused("a length that lies", refused, Code::UNSUPPORTED)?;
+    }
+    let long = Value::Smpte2094_40(Some(vec![1; 1025]));
+    expect_refused("a long value", buffer.set(&long), Code::UNSUPPORTED)?;
+    let endless = vec![0x41; 1 << 20];
+    let refused = buffer.set_encoded(Type::Smpte2094_40, &endless);
+    expect_refused("an endless value", refused, Code::UNSUPPORTED)?;
+    for constant in [Type::BufferId, Type::Width, Type::Usage, Type::PlaneLayouts, Type::Stride] {
+        let value = buffer.get_encoded(constant)?;
+        let refused = buffer.set_encoded(constant, &value);
+        expect_refused(&format!("{constant:?}"), refused, Code::BAD_VALUE)?;
+    }
+    expect_value(&buffer, Value::Dataspace(5))?;
+    expect_value(&buffer, Value::Smpte2094_40(None))
+}
+
+fn small_places(ground: &Ground) -> Test {
+    let buffer = ground.imported()?;
+    let get = ground.mapper.table().v5.get_standard_metadata;
+    for kind in Type::ALL {
+        let whole = buffer.get_encoded(*kind)?;
+        for room in 0..whole.len() {
+            let mut place = vec![0xee; whole.len()];
+            let start = place.as_mut_ptr().cast();
+            // SAFETY: an imported handle; the place has at least `room` bytes.
+            let size = unsafe { get(buffer.handle(), kind.number(), start, room) };
+            assert_eq!(size as usize, whole.len());
+            assert!(place[room..].iter().all(|byte| *byte == 0xee), "{kind:?} in {room} bytes");
+        }
+    }
+    Ok(())
+}
