@@ -43,7 +43,6 @@ pub fn compile(vendor: &Path, folder: &Path) -> Result<PathBuf> {
     sources.extend(rules_in(&platform)?);
     sources.extend(rules_in(vendor)?);
     sources.extend(AFTER.iter().map(|name| platform.join(name)));
-    sources.push(vendor.join("genfs_contexts"));
 
     let (text, binary) = (folder.join("policy.conf"), folder.join("sepolicy"));
     // --synclines: so that an error names the file it is in.

@@ -110,7 +110,7 @@ const VIOLATIONS: [(&str, &str, &str, &str, By); 21] = [
     (
         "a permission that is none",
         TE,
-        "dmabuf_cma_heap_device:chr_file { open read ioctl };",
+        "dmabuf_cma_heap_device:chr_file { open read ioctl getattr };",
         "dmabuf_cma_heap_device:chr_file { open read allocate };",
         Compiler("allocate"),
     ),
@@ -145,7 +145,7 @@ const VIOLATIONS: [(&str, &str, &str, &str, By); 21] = [
     (
         "no rule for the allocator",
         TE,
-        "allow hal_graphics_allocator_default dmabuf_fixed_heap_device:chr_file { open read ioctl };",
+        "allow hal_graphics_allocator_default dmabuf_fixed_heap_device:chr_file { open read ioctl getattr };",
         "",
         Check(CONTEXTS, "no rule lets hal_graphics_allocator_default use dmabuf_fixed_heap_device"),
     ),
