@@ -78,7 +78,8 @@ fn give_reserve(guest: &mut Guest) -> Result<()> {
 /// Adds the times of another boot.
 fn pool(pooled: &mut Vec<Comparison>, more: Vec<Comparison>) {
     for new in more {
-        let same = |old: &&mut Comparison| old.name == new.name && old.ours.label == new.ours.label;
+        let labels = |of: &Comparison| (of.ours.label.clone(), of.baseline.label.clone());
+        let same = |old: &&mut Comparison| old.name == new.name && labels(old) == labels(&new);
         match pooled.iter_mut().find(same) {
             Some(old) => {
                 old.ours.nanos.extend(&new.ours.nanos);
