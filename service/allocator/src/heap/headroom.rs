@@ -6,11 +6,17 @@
 //! ends the wrong one. A request that does not fit into what is available is
 //! therefore refused before it is made. Heaps of contiguous regions have their
 //! own memory and need no such care.
+//!
+//! Mostly there is free memory enough, which one cheap call tells. Only when it
+//! is not, it matters what the kernel could free, and that takes reading a
+//! file.
 
 use std::fs;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dmaheap_buffer::Bytes;
+use nix::sys::sysinfo::sysinfo;
 
 const MEMINFO: &str = "/proc/meminfo";
 
@@ -21,6 +27,8 @@ const UNSEEN: u64 = 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct Headroom {
     unseen: AtomicU64,
+    /// All of the system's CMA memory.
+    cma: OnceLock<Bytes>,
 }
 
 impl Headroom {
@@ -32,8 +40,21 @@ impl Headroom {
             return true;
         }
         self.unseen.store(0, Ordering::Relaxed);
+        if self.is_free(size) {
+            return true;
+        }
         let meminfo = fs::read_to_string(MEMINFO).unwrap_or_default();
         available(&meminfo).is_none_or(|available| size < available)
+    }
+
+    /// Whether so much is free even if all of the CMA memory is.
+    fn is_free(&self, size: Bytes) -> bool {
+        let cma = self.cma.get_or_init(|| {
+            let meminfo = fs::read_to_string(MEMINFO).unwrap_or_default();
+            value(&meminfo, "CmaTotal:").unwrap_or_default()
+        });
+        let free = sysinfo().map_or(0, |info| info.ram_unused());
+        cma.checked_add(size).is_some_and(|needed| needed.0 < free)
     }
 }
 
@@ -41,12 +62,15 @@ impl Headroom {
 /// available to the kernel, but a heap's pages cannot be moved and so cannot
 /// come from it.
 fn available(meminfo: &str) -> Option<Bytes> {
-    let kib = |key: &str| -> Option<u64> {
-        let value = meminfo.lines().find_map(|line| line.strip_prefix(key))?;
-        value.trim().strip_suffix("kB")?.trim_end().parse().ok()
-    };
-    let available = kib("MemAvailable:")?.saturating_sub(kib("CmaFree:").unwrap_or(0));
-    Some(Bytes(available.saturating_mul(1024)))
+    let lent = value(meminfo, "CmaFree:").unwrap_or_default();
+    Some(Bytes(value(meminfo, "MemAvailable:")?.0.saturating_sub(lent.0)))
+}
+
+/// A line of `/proc/meminfo`.
+fn value(meminfo: &str, key: &str) -> Option<Bytes> {
+    let value = meminfo.lines().find_map(|line| line.strip_prefix(key))?;
+    let kib: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(Bytes(kib.saturating_mul(1024)))
 }
 
 #[cfg(test)]

@@ -79,8 +79,8 @@ const _: () = assert!(ORIGIN_SIZE.is_multiple_of(size_of::<u32>()));
 const _: () = assert!(ORIGIN_SIZE + settable::SIZE <= HEADER_SIZE);
 
 impl Header {
-    /// The bytes of a new buffer's header and of its settable facts, none of
-    /// which is set yet.
+    /// The bytes of a new buffer's header. What is behind it is zero in memory
+    /// that a heap gave, which is as it should be: no fact is set yet.
     pub fn encode(&self) -> Vec<u8> {
         let mut wire = Wire::new_zeroed();
         wire.magic = MAGIC;
@@ -91,9 +91,7 @@ impl Header {
         put_text(&mut wire.heap, &self.origin.heap);
         put_text(&mut wire.node, &self.origin.node);
         put_text(&mut wire.name, &self.origin.name);
-        let mut bytes = wire.as_bytes().to_vec();
-        bytes.resize(ORIGIN_SIZE.saturating_add(settable::SIZE), 0);
-        bytes
+        wire.as_bytes().to_vec()
     }
 
     /// Judges a private copy of the first [`ORIGIN_SIZE`] bytes.
