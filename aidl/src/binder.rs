@@ -4,10 +4,12 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::fmt;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use rsbinder::hub::{self, ServiceManager};
-use rsbinder::{BinderFeatures, ProcessState, ProxyHandle};
+use rsbinder::{BinderFeatures, DeathRecipient, ProcessState, ProxyHandle, WIBinder};
 pub use rsbinder::{ParcelFileDescriptor, Status, Strong};
 
 use crate::allocator::{AllocationError, BnAllocator, IAllocator};
@@ -123,8 +125,64 @@ pub fn dump(to: impl AsFd, options: &[String]) -> std::result::Result<(), Box<dy
 /// # Errors
 /// If the binder device cannot be opened or the service cannot be reached.
 pub fn connect() -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
+    connect_to("default")
+}
+
+/// The allocator of this instance, waiting for it to register if need be.
+///
+/// # Errors
+/// If the binder device cannot be opened or the service cannot be reached.
+pub fn connect_to(instance: &str) -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
     ProcessState::init(DEVICE, 1)?;
     // The hub tells of new services by calling back.
     ProcessState::start_thread_pool();
-    Ok(hub::wait_for_interface(INSTANCE)?)
+    Ok(hub::wait_for_interface(&name_of(instance))?)
+}
+
+/// The process of the allocator of this instance, as the service manager knows it.
+///
+/// # Errors
+/// If the service manager cannot be reached, or there is no such allocator.
+pub fn pid_of(instance: &str) -> std::result::Result<u32, Box<dyn Error>> {
+    ProcessState::init(DEVICE, 1)?;
+    let name = name_of(instance);
+    let services = hub::default()?.try_get_service_debug_info()?;
+    let found = services.into_iter().find(|service| service.name == name);
+    Ok(u32::try_from(found.ok_or(format!("{name} is not running"))?.debugPid)?)
+}
+
+fn name_of(instance: &str) -> String {
+    format!("android.hardware.graphics.allocator.IAllocator/{instance}")
+}
+
+/// Watches a service until it is dropped.
+#[must_use]
+pub struct Watch {
+    // The service is told of it weakly.
+    _recipient: Arc<dyn DeathRecipient>,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+/// Has `then` called, on a thread of binder's, when this allocator has died.
+///
+/// # Errors
+/// If it is dead already.
+pub fn on_death(
+    allocator: &Strong<dyn IAllocator>,
+    then: impl Fn() + Send + Sync + 'static,
+) -> std::result::Result<Watch, Box<dyn Error>> {
+    struct Call<F>(F);
+    impl<F: Fn() + Send + Sync> DeathRecipient for Call<F> {
+        fn binder_died(&self, _: &WIBinder) {
+            self.0();
+        }
+    }
+    let recipient: Arc<dyn DeathRecipient> = Arc::new(Call(then));
+    allocator.as_binder().link_to_death(Arc::downgrade(&recipient))?;
+    Ok(Watch { _recipient: recipient })
 }

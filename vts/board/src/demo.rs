@@ -7,7 +7,8 @@ use board::{Board, Boot, Guest, Result, results};
 
 use crate::exec::{code_of, pass_on};
 
-const PICTURE: &str = "/tmp/camera.png";
+/// Where the guest writes the camera's picture.
+pub const PICTURE: &str = "/tmp/camera.png";
 
 /// Boots, prints the table, and brings the camera's picture to the host.
 pub fn show(board: &Board, install: bool) -> Result<ExitCode> {

@@ -6,13 +6,14 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cpio::newc::{Builder, ModeFileType, trailer};
 
 use crate::boards::Board;
 use crate::cache::Cache;
-use crate::error::{OnFile, Result};
-use crate::{foreign, repository, sepolicy, userland};
+use crate::error::{Error, OnFile, Result};
+use crate::{foreign, repository, sepolicy, tool, userland};
 
 /// Folders of Debian's packages that the guest needs.
 const LIBRARY_FOLDERS: [&str; 4] = ["lib", "lib64", "usr/lib", "bin"];
@@ -37,6 +38,10 @@ const FOLDERS: [(&str, u32); 6] = [
     ("/data", 0o755),
 ];
 
+/// QEMU loads the image 128 MiB above the start of memory, and the first region with an address of
+/// its own, the camera's, starts 320 MiB above it. The kernel would see a shorter image.
+const LARGEST: u64 = 192 << 20;
+
 enum Entry {
     Folder { mode: u32 },
     File { source: PathBuf, mode: u32 },
@@ -57,20 +62,36 @@ pub fn pack(board: &Board, cache: &Cache) -> Result<File> {
     image.put("/dev/console", Entry::Console);
     image.add_libraries(&foreign::root(board, cache)?)?;
     image.add_tree(&userland::binder_tools(board, cache)?, "/system/bin")?;
+    // Read when the image is written.
+    let folder =
+        tempfile::tempdir().on("cannot make a temporary folder for", Path::new("programs"))?;
     for (name, source) in userland::programs(board)? {
+        let source = stripped(board, &source, &folder.path().join(&name))?;
         let place = PROGRAMS.iter().find(|(program, _)| *program == name);
         let place = place.map_or(format!("/system/bin/{name}"), |(_, path)| (*path).to_owned());
         image.add_file(&source, &place)?;
     }
     image.add_configuration(board)?;
-    // Read when the image is written.
-    let folder = tempfile::tempdir().on("cannot make a temporary folder for", Path::new("m4"))?;
     image.add_file(&sepolicy::compile(&sepolicy::vendor(), folder.path())?, POLICY)?;
     let unnamed = Path::new("(the image)");
     let mut file = tempfile::tempfile().on("cannot make a temporary file for", unnamed)?;
     image.write(BufWriter::new(&mut file)).on("cannot write", unnamed)?;
+    let size = file.stream_position().on("cannot measure", unnamed)?;
+    if size > LARGEST {
+        return Err(Error::Usage(format!(
+            "the image of {size} bytes would overlap the camera's region"
+        )));
+    }
     file.rewind().on("cannot rewind", unnamed)?;
     Ok(file)
+}
+
+/// A copy of a program without its debug information, which is nine tenths of it.
+fn stripped(board: &Board, program: &Path, to: &Path) -> Result<PathBuf> {
+    let mut strip = Command::new(format!("{}strip", board.cross_compile));
+    strip.arg("--strip-debug").arg("-o").arg(to).arg(program);
+    tool::output("leaving out debug information", &mut strip)?;
+    Ok(to.to_owned())
 }
 
 impl Image {

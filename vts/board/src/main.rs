@@ -5,6 +5,7 @@ mod bench;
 mod demo;
 mod exec;
 mod shell;
+mod vts;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,8 @@ enum Verb {
     Shell,
     /// Measure against the kernel's own heap and against bare system calls
     Bench(bench::Bench),
+    /// Boot, run the device's test programs, and report
+    Vts(vts::Vts),
 }
 
 fn main() -> ExitCode {
@@ -55,5 +58,6 @@ fn run(command: Option<Verb>, install: bool) -> Result<ExitCode> {
         Some(Verb::Exec(exec)) => exec.run(board, install),
         Some(Verb::Shell) => shell::open(board, install),
         Some(Verb::Bench(bench)) => bench.run(install),
+        Some(Verb::Vts(vts)) => vts.run(board, install),
     }
 }

@@ -50,6 +50,17 @@ pub fn settled<T: PartialEq>(look: impl Fn() -> Result<T>) -> Result<T> {
     Ok(last)
 }
 
+/// A count, or nothing where the kernel is built without it.
+pub fn where_counted<T>(count: fn() -> Result<T>) -> Result<Option<T>> {
+    match count() {
+        Ok(counted) => Ok(Some(counted)),
+        Err(error) => match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::NotFound) => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
 /// The system's dma-bufs.
 pub fn dma_bufs() -> Result<usize> {
     Ok(fs::read_dir("/sys/kernel/dmabuf/buffers")?.count())

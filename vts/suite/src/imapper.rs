@@ -18,6 +18,8 @@ use dmaheap_mapper::abi::{self, AIMapper, AIMapperV5, ARect, BufferHandle, Code}
 use libloading::Library;
 use nix::libc::c_int;
 
+use crate::program::instance;
+
 /// The vendor's folder for such libraries.
 const FOLDER: &str = "/vendor/lib64/hw";
 
@@ -62,9 +64,9 @@ impl Mapper {
         Mapper::open(&Mapper::path()?)
     }
 
-    /// Where the library of the running allocator is.
+    /// Where the library of the allocator under test is.
     pub fn path() -> Result<String, Box<dyn Error>> {
-        let suffix = binder::connect()?.getIMapperLibrarySuffix()?;
+        let suffix = binder::connect_to(instance())?.getIMapperLibrarySuffix()?;
         Ok(format!("{FOLDER}/mapper.{suffix}.so"))
     }
 
@@ -136,6 +138,12 @@ impl RawHandle {
     /// The handle in an allocator's answer.
     pub fn from_binder(native: NativeHandle) -> RawHandle {
         RawHandle::new(native.fds.into_iter().map(Into::into).collect(), &native.ints)
+    }
+
+    /// The same, with descriptors of its own.
+    pub fn clone_of(native: &NativeHandle) -> io::Result<RawHandle> {
+        let fds = native.fds.iter().map(|fd| fd.as_ref().try_clone());
+        Ok(RawHandle::new(fds.collect::<io::Result<_>>()?, &native.ints))
     }
 
     /// For the mapper.

@@ -13,4 +13,5 @@ pub mod imapper;
 pub mod mapper;
 pub mod program;
 mod random;
+mod results;
 pub mod v4l2;

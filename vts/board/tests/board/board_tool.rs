@@ -161,3 +161,22 @@ pub fn bench_measures_a_reserve_that_serves_every_request() -> Outcome {
     expect_eq(&ran.stderr, ran.code, Some(0))?;
     expect_contains(&ran.stdout, "allocate2 8100 KiB, reserved")
 }
+
+pub fn vts_runs_the_tests_that_are_asked_for_and_reports() -> Outcome {
+    let none = run_tool(&["vts", "--filter", "no such test"])?;
+    expect_eq("status", none.code, Some(125))?;
+    expect_contains(&none.stderr, "no test's name contains 'no such test'")?;
+
+    let ran = run_tool(&["vts", "--filter", "GetProtectedContent"])?;
+    expect_eq(&ran.stderr, ran.code, Some(0))?;
+    expect_contains(&ran.stdout, "0 passed, 0 failed, 1 skipped")?;
+    let read = |name: &str| fs::read_to_string(board::results().join(name));
+    expect_contains(&read("vts.xml")?, "name=\"GetProtectedContent\"")?;
+    let page = read("vts.html")?;
+    for part in
+        ["does not support protected buffers", "framebuffer", "camera@54000000", "camera.png"]
+    {
+        expect_contains(&page, part)?;
+    }
+    Ok(())
+}

@@ -78,6 +78,7 @@ fn main() -> std::process::ExitCode {
             killed_tool_leaves_no_qemu,
             two_boards_at_once_do_not_disturb_each_other,
             bench_measures_a_reserve_that_serves_every_request,
+            vts_runs_the_tests_that_are_asked_for_and_reports,
         }
         sepolicy::{
             kernel_and_policy_agree_on_every_domain_and_heap,

@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use board_guest::wire::Exit;
 use dmaheap_suite::mapper::NATIVE_CASES;
-use dmaheap_suite::{allocator, heaps, mapper};
-use libtest_mimic::{Failed, Trial};
+use dmaheap_suite::program::{PROGRAMS, Program};
+use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::Outcome;
 use crate::fixture::{
@@ -17,14 +17,9 @@ use crate::fixture::{
 
 /// One trial here for each of the programs', and for each case of the mapper's clients in C and C++.
 pub fn trials() -> Vec<Trial> {
-    let suites = [
-        ("allocator", allocator::trials()),
-        ("heaps", heaps::trials()),
-        ("mapper", mapper::trials()),
-    ];
-    let on_device = suites
-        .into_iter()
-        .flat_map(|(suite, trials)| trials.into_iter().map(move |trial| on_device(suite, &trial)));
+    let on_device = PROGRAMS
+        .iter()
+        .flat_map(|program| (program.trials)().into_iter().map(|trial| on_device(program, &trial)));
     let native = [&C, &CPP].into_iter().flat_map(|language| {
         let name = move |case: &str| format!("mapper::{}::{case}", language.name);
         NATIVE_CASES.iter().map(move |case| Trial::test(name(case), || native(language, case)))
@@ -32,22 +27,25 @@ pub fn trials() -> Vec<Trial> {
     on_device.chain(native).collect()
 }
 
-fn on_device(suite: &'static str, trial: &Trial) -> Trial {
+fn on_device(program: &'static Program, trial: &Trial) -> Trial {
     let name = trial.name().to_owned();
-    Trial::test(format!("{suite}::{name}"), move || run(&format!("suite-{suite}"), &name))
+    Trial::ignorable_test(format!("{}::{name}", program.topic), move || run(program.name, &name))
 }
 
-fn run(program: &str, test: &str) -> Outcome {
+fn run(program: &str, test: &str) -> Result<Completion, Failed> {
     let output = with_guest(|guest| {
-        guest.shell(&format!("{program} --exact '{test}'")).map_err(Failed::from)
+        guest.shell(&format!("{program} --exact --filter '{test}'")).map_err(Failed::from)
     })?;
+    // Figures that a test has found, or why it was skipped.
+    eprint!("{}", output.stderr);
     // A name that matches no test would pass as well.
-    if output.exit == Exit::Code(0) && output.stdout.contains("1 passed") {
-        // Figures that a test has found.
-        eprint!("{}", output.stderr);
-        return Ok(());
+    match output.exit {
+        Exit::Code(0) if output.stdout.contains("1 passed") => Ok(Completion::Completed),
+        Exit::Code(0) if output.stdout.contains("1 ignored") => {
+            Ok(Completion::ignored_with(output.stderr.trim()))
+        }
+        exit => fail(format!("{exit:?}\n{}", output.stdout)),
     }
-    fail(format!("{:?}\n{}{}", output.exit, output.stdout, output.stderr))
 }
 
 /// A language that the mapper's client is compiled in.

@@ -1,32 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The allocator under test, from a client's side: what it promises for good descriptors, what it
-//! answers to bad ones, and that nothing leaks.
+//! The allocator under test, from a client's side.
 //!
-//! The tests share one running service and count its descriptors, so they run one after the other,
+//! [`conformance`] asks what every allocator owes its clients; the other modules ask what is this
+//! project's alone: the heaps of the board's policy, the answer to each mistake, what it does when
+//! it runs out of something, and what it tells of itself. The tests share one running service and count its descriptors, so they run one after the other,
 //! as root.
 
+pub mod conformance;
 mod descriptors;
 mod report;
 mod resources;
 pub(crate) mod service;
 mod shortage;
 mod startup;
-mod transport;
-
-use std::error::Error;
 
 use libtest_mimic::Trial;
 
 use crate::baseline;
+use crate::program::{self, Outcome};
 
-pub use resources::play;
 pub use service::dump;
 
 /// All tests; their names alone need no device.
 pub fn trials() -> Vec<Trial> {
     [
         descriptors::trials(),
-        transport::trials(),
         resources::trials(),
         report::trials(),
         shortage::trials(),
@@ -37,8 +35,16 @@ pub fn trials() -> Vec<Trial> {
     .collect()
 }
 
+/// What this program does when a test runs it again.
+pub fn play(role: &str) -> Outcome {
+    match role {
+        "drain" => resources::drain(),
+        other => Err(format!("there is no role {other}").into()),
+    }
+}
+
 /// A test that must leave the service as it found it: the same process, with as many descriptors,
 /// and as many dma-bufs in the system.
-fn trial(name: &str, test: fn() -> Result<(), Box<dyn Error>>) -> Trial {
-    Trial::test(name, move || Ok(baseline::keeping(service::State::now, test)?))
+fn trial(name: &str, test: fn() -> Outcome) -> Trial {
+    program::case(name, move || baseline::keeping(service::State::now, test))
 }

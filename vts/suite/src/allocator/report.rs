@@ -18,6 +18,8 @@ pub fn trials() -> Vec<Trial> {
         trial("report::every_heap_serves_its_rule", every_heap_serves_its_rule),
         trial("report::dump_shows_the_kernels_count_of_live_buffers", live_buffers),
         trial("report::dump_shows_the_kernels_count_of_cma_pages", cma_pages),
+        trial("report::contiguous_heaps_give_one_segment", contiguous_heaps),
+        trial("dump::is_json_whatever_else_is_asked", dump_is_json),
     ]
 }
 
@@ -80,5 +82,29 @@ fn cma_pages() -> Test {
     let request = Request { name: "report", width: 512, height: 512, format, usage };
     let buffer = Client::connect()?.allocate(&request)?;
     assert_eq!(allocated()?, before + 256, "pages for {buffer:?}");
+    Ok(())
+}
+
+/// As a device sees each buffer, and not as the allocator claims.
+fn contiguous_heaps() -> Test {
+    let mut contiguous = 0;
+    for (usage, name) in SERVED {
+        if heap(name)?["contiguous"] == true {
+            let buffer = allocate(usage)?;
+            assert_eq!(buffer.pixels.physical_segments()?.len(), 1, "{name}");
+            contiguous += 1;
+        }
+    }
+    assert_eq!(contiguous, 3, "heaps that the board's policy calls contiguous");
+    Ok(())
+}
+
+fn dump_is_json() -> Test {
+    for odd in [vec![], vec!["-a".to_owned()], vec!["\u{0}".to_owned(), "%n".repeat(10_000)]] {
+        let options: Vec<&str> = odd.iter().map(String::as_str).chain(["--json"]).collect();
+        let text = dump(&options)?;
+        let report: Value = serde_json::from_str(&text)?;
+        assert!(report["heaps"].as_array().is_some_and(|heaps| !heaps.is_empty()), "{report}");
+    }
     Ok(())
 }

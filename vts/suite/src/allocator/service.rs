@@ -11,18 +11,19 @@ use dmaheap_aidl::allocator::{
 };
 use dmaheap_aidl::binder::{self, Strong};
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
+use libtest_mimic::Trial;
 
 use crate::baseline;
-
-const NAME: &str = "android.hardware.graphics.allocator-service.dmaheap";
+use crate::program::{self, Outcome, instance};
 
 /// What must not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     pid: u32,
     descriptors: usize,
-    dma_bufs: usize,
-    cma_pages: i64,
+    /// Where the kernel counts them.
+    dma_bufs: Option<usize>,
+    cma_pages: Option<i64>,
 }
 
 impl State {
@@ -32,8 +33,8 @@ impl State {
         Ok(State {
             pid,
             descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count(),
-            dma_bufs: baseline::dma_bufs()?,
-            cma_pages: baseline::cma_pages()?,
+            dma_bufs: baseline::where_counted(baseline::dma_bufs)?,
+            cma_pages: baseline::where_counted(baseline::cma_pages)?,
         })
     }
 
@@ -48,23 +49,27 @@ impl State {
     }
 }
 
-/// The service's process.
+/// The service's process, as the service manager knows it.
 pub fn pid() -> Result<u32, Box<dyn Error>> {
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let pid = entry.file_name().to_string_lossy().parse();
-        let exe = fs::read_link(entry.path().join("exe"));
-        if let (Ok(pid), Ok(exe)) = (pid, exe)
-            && exe.to_string_lossy().contains(NAME)
-        {
-            return Ok(pid);
-        }
-    }
-    Err("the service is not running".into())
+    binder::pid_of(instance())
 }
 
 /// The running service.
 pub fn connect() -> Result<Strong<dyn IAllocator>, Box<dyn Error>> {
-    binder::connect()
+    binder::connect_to(instance())
+}
+
+/// A test that kills the service: another process afterwards, and all else as it was.
+pub fn restarting(name: &str, test: fn() -> Outcome) -> Trial {
+    program::case(name, move || {
+        let before = baseline::settled(State::now)?;
+        test()?;
+        let after = baseline::settled(State::now)?;
+        if before.pid() == after.pid() {
+            return Err("the service was never killed".into());
+        }
+        baseline::require_same(&before.of_process(after.pid()), State::now)
+    })
 }
 
 /// What the service tells of itself, through a pipe as dumpsys does it: a file would need a rule of

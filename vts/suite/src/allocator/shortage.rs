@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use dmaheap_aidl::allocator::{AllocationError, AllocationResult, BufferDescriptorInfo};
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::service::{State, connect, good, pid, refusal};
+use super::conformance::wait_for_successor;
+use super::service::{connect, good, pid, refusal, restarting};
 use super::trial;
-use crate::baseline;
-use crate::dmabuf::DmaBuf;
 
 type Test = Result<(), Box<dyn Error>>;
 
@@ -29,21 +28,7 @@ pub fn trials() -> Vec<Trial> {
         trial("shortage::fragmented_region_refuses_and_recovers", fragmented_region),
         trial("shortage::service_out_of_descriptors_refuses_and_recovers", out_of_descriptors),
         restarting("shortage::service_killed_while_it_clears_leaves_nothing", killed_at_work),
-        restarting("shortage::buffers_outlive_their_service", buffers_outlive_their_service),
     ]
-}
-
-/// A test that kills the service: another process afterwards, and all else as it was.
-pub fn restarting(name: &str, test: fn() -> Test) -> Trial {
-    Trial::test(name, move || {
-        let before = baseline::settled(State::now)?;
-        test()?;
-        let after = baseline::settled(State::now)?;
-        if before.pid() == after.pid() {
-            return Err(Failed::from("the service was never killed"));
-        }
-        Ok(baseline::require_same(&before.of_process(after.pid()), State::now)?)
-    })
 }
 
 /// So many bytes of memory for the CPU, or for the display.
@@ -158,36 +143,6 @@ fn killed_at_work() -> Test {
     Ok(())
 }
 
-fn buffers_outlive_their_service() -> Test {
-    let mut given = connect()?.allocate2(&memory(MIB), 1)?.buffers;
-    let native = given.pop().ok_or("no buffer")?;
-    let pixels = DmaBuf::new(native.fds.into_iter().next().ok_or("no descriptor")?.into())?;
-    pixels.map()?.fill(|offset| offset as u8)?;
-    restart_service()?;
-    let copy = pixels.map()?.read()?;
-    assert!(copy.iter().enumerate().all(|(offset, byte)| *byte == offset as u8), "torn");
-    assert_eq!(connect()?.allocate2(&memory(MIB), 1)?.buffers.len(), 1, "the new one serves");
-    Ok(())
-}
-
-/// Has init start the service anew.
-pub fn restart_service() -> Test {
-    let service = pid()?;
-    kill_service(service)?;
-    wait_for_successor(service)
-}
-
 fn kill_service(pid: u32) -> Test {
     Ok(kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?)
-}
-
-/// Android's init waits five seconds between two starts of a service.
-fn wait_for_successor(dead: u32) -> Test {
-    for _ in 0..200 {
-        sleep(Duration::from_millis(100));
-        if pid().is_ok_and(|now| now != dead) && connect()?.isSupported(&good()) == Ok(true) {
-            return Ok(());
-        }
-    }
-    Err("no new service after 20 seconds".into())
 }

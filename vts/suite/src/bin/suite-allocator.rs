@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tests the running allocator; see `dmaheap_suite::allocator`.
+//! Tests what is our allocator's alone; see `dmaheap_suite::program`.
 
 use std::process::ExitCode;
 
-use dmaheap_suite::{allocator, program};
+use dmaheap_suite::program;
 
 fn main() -> ExitCode {
-    program::run(allocator::trials(), allocator::play)
+    program::OUR_ALLOCATOR.main()
 }

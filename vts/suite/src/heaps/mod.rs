@@ -19,7 +19,7 @@ use std::error::Error;
 use libtest_mimic::Trial;
 
 use crate::baseline;
-use crate::program::Outcome;
+use crate::program::{self, Outcome};
 
 /// All tests; their names alone need no device.
 pub fn trials() -> Vec<Trial> {
@@ -49,7 +49,8 @@ pub fn play(role: &str) -> Outcome {
 fn trial(name: &str, test: fn() -> Outcome) -> Trial {
     let look = || -> Result<_, Box<dyn Error>> {
         let own = std::fs::read_dir("/proc/self/fd")?.count();
-        Ok((own, baseline::dma_bufs()?, baseline::cma_pages()?, heap::live()?))
+        let dma_bufs = baseline::where_counted(baseline::dma_bufs)?;
+        Ok((own, dma_bufs, baseline::where_counted(baseline::cma_pages)?, heap::live()?))
     };
-    Trial::test(name, move || Ok(baseline::keeping(look, test)?))
+    program::case(name, move || baseline::keeping(look, test))
 }

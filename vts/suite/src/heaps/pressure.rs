@@ -71,7 +71,7 @@ fn room(region: &Heap) -> Result<usize, Box<dyn Error>> {
 
 /// Free memory of CMA in bytes, when nothing of it is lent, and a buffer of 1 MiB takes some.
 pub fn cma_free() -> Result<u64, Box<dyn Error>> {
-    let region = Heap::open(DEFAULT)?;
+    let region = Heap::default_region()?;
     // The kernel moves away what it has lent,
     fill(&region)?;
     // and then takes back what each CPU has at hand: free, but not counted.
@@ -196,7 +196,7 @@ fn frames(memory: &[u8]) -> std::io::Result<Vec<u64>> {
 }
 
 fn pinned() -> Outcome {
-    let region = Heap::open(DEFAULT)?;
+    let region = Heap::default_region()?;
     let before = fill(&region)?.len();
     let pressure = Pressure::new()?;
     let pins = Pins::new(pressure.bytes(), &region)?;

@@ -16,13 +16,14 @@ use libtest_mimic::Trial;
 use crate::allocator::service::{self, State};
 use crate::baseline;
 use crate::imapper::{Imported, Mapper, RawHandle, Refused};
+use crate::program;
 
 pub type Test = Result<(), Box<dyn Error>>;
 
 /// A test that must leave everything as it found it: descriptors and mappings of this process, and
 /// the service.
 pub fn trial(name: String, test: fn(&Ground) -> Test) -> Trial {
-    Trial::test(name, move || {
+    program::case(name, move || {
         let ground = Ground::new()?;
         let service = baseline::settled(State::now)?;
         let ours = Ours::now()?;
@@ -31,7 +32,7 @@ pub fn trial(name: String, test: fn(&Ground) -> Test) -> Trial {
         if left != ours {
             return Err(format!("the test left something: before {ours:?}, after {left:?}").into());
         }
-        Ok(baseline::require_same(&service, State::now)?)
+        baseline::require_same(&service, State::now)
     })
 }
 
@@ -71,6 +72,19 @@ impl Ground {
         let mut result = self.allocator.allocate2(&info, 1)?;
         let buffer = result.buffers.pop().ok_or("no buffer and no error")?;
         Ok(Allocation { raw: RawHandle::from_binder(buffer), stride: result.stride as usize, info })
+    }
+
+    /// A buffer that a device need not have, not imported yet; without it the test is skipped.
+    pub fn allocate_optional(
+        &self,
+        what: &str,
+        info: BufferDescriptorInfo,
+    ) -> Result<Allocation, Box<dyn Error>> {
+        if self.allocator.isSupported(&info)? {
+            return self.allocate(info);
+        }
+        service::refusal(self.allocator.allocate2(&info, 1))?;
+        program::skip(format!("the allocator does not support {what}"))
     }
 
     /// 64 x 64 pixels of RGBA for the CPU.

@@ -16,6 +16,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use super::ground::Test;
 use crate::imapper::RawHandle;
+use crate::program;
 
 /// The handle: its descriptors, and then its integers.
 const HANDLE: &str = "SUITE_HANDLE";
@@ -28,9 +29,7 @@ pub struct Peer {
 
 /// Runs this program again, in a role.
 pub fn play(role: &str, buffer: &RawHandle) -> Result<Peer, Box<dyn Error>> {
-    let mut command = Command::new(env::current_exe()?);
-    command.env("SUITE_ROLE", role);
-    start(command, buffer)
+    start(program::again(role)?, buffer)
 }
 
 /// Runs a program that is given a buffer.

@@ -16,6 +16,8 @@ use crate::imapper::{Imported, WHOLE};
 pub fn trials() -> Vec<Trial> {
     let trial = |name: &str, test| trial(format!("table::{name}"), test);
     vec![
+        trial("every_standard_type_is_listed_once", every_type_is_listed),
+        trial("layouts_are_linear", layouts_are_linear),
         trial("places_that_are_null_are_refused", null_places),
         trial("transport_size_is_that_of_the_raw_handle", transport_size),
         trial("an_imported_handle_is_imported_again", import_of_an_import),
@@ -25,6 +27,26 @@ pub fn trials() -> Vec<Trial> {
         trial("malformed_values_are_not_set", malformed_values),
         trial("small_places_get_the_size_and_nothing_else", small_places),
     ]
+}
+
+fn every_type_is_listed(ground: &Ground) -> Test {
+    let (mut list, mut count) = (std::ptr::null(), 0);
+    let get = ground.mapper.table().v5.list_supported_metadata_types;
+    // SAFETY: places for a pointer and a number.
+    assert_eq!(unsafe { get(&mut list, &mut count) }, Code::NONE);
+    // SAFETY: the list is static, and this long.
+    let list = unsafe { std::slice::from_raw_parts(list, count) };
+    let mut listed: Vec<i64> = list.iter().map(|one| one.metadata_type.value).collect();
+    listed.sort_unstable();
+    let mut all: Vec<i64> = Type::ALL.iter().map(|kind| kind.number()).collect();
+    all.sort_unstable();
+    assert_eq!(listed, all);
+    Ok(())
+}
+
+fn layouts_are_linear(ground: &Ground) -> Test {
+    // DRM_FORMAT_MOD_LINEAR
+    expect_value(&ground.imported()?, Value::PixelFormatModifier(0))
 }
 
 fn null_places(ground: &Ground) -> Test {

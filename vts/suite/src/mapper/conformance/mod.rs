@@ -4,6 +4,7 @@
 
 mod metadata;
 
+use std::error::Error;
 use std::ptr;
 
 use dmaheap_aidl::allocator::BufferDescriptorInfo;
@@ -14,7 +15,7 @@ use dmaheap_buffer::standard::PlaneLayout;
 use dmaheap_mapper::abi::{self, ARect, Code};
 use libtest_mimic::Trial;
 
-use super::ground::{CPU, EMPTY, Ground, Test, expect_refused, picture, trial};
+use super::ground::{Allocation, CPU, EMPTY, Ground, Test, expect_refused, picture, trial};
 use super::planes::{self, Samples};
 use crate::imapper::{Imported, WHOLE};
 
@@ -82,8 +83,9 @@ cases! {
     GetUnsupportedMetadata: get_unsupported_metadata,
 }
 
+/// All tests; their names alone need no device.
 pub fn trials() -> Vec<Trial> {
-    CASES.iter().map(|(name, test)| trial(format!("conformance::{name}"), *test)).collect()
+    CASES.iter().map(|(name, test)| trial((*name).to_owned(), *test)).collect()
 }
 
 /// As numbers, so that a null one would show.
@@ -96,7 +98,6 @@ fn functions(table: &abi::AIMapper) -> [usize; 15] {
 fn version_checks(ground: &Ground) -> Test {
     assert_eq!(ground.mapper.table().version, 5);
     assert_eq!(ground.mapper.number("ANDROID_HAL_MAPPER_VERSION")?, 5);
-    assert_eq!(ground.mapper.number("ANDROID_HAL_STABLEC_VERSION")?, 5);
     Ok(())
 }
 
@@ -205,6 +206,14 @@ fn require_rgba(planes: &[PlaneLayout]) {
     assert!(needed <= plane.total_size_in_bytes, "{plane:?}");
 }
 
+/// A 64 x 64 picture. Devices must have these formats, and may have the others.
+fn of_format(ground: &Ground, format: PixelFormat) -> Result<Allocation, Box<dyn Error>> {
+    if [PixelFormat::YV12, PixelFormat::YCBCR_420_888].contains(&format) {
+        return ground.allocate(picture(format));
+    }
+    ground.allocate_optional(&format!("{format:?}"), picture(format))
+}
+
 /// Allocates a 64 x 64 picture, fills and reads its components, and lets `check` judge them.
 fn lock_ycbcr(
     ground: &Ground,
@@ -212,7 +221,7 @@ fn lock_ycbcr(
     subsampling: [i64; 2],
     judge: fn(&[Samples; 3]),
 ) -> Test {
-    let allocation = ground.allocate(picture(format))?;
+    let allocation = of_format(ground, format)?;
     let buffer = allocation.import(ground)?;
     let components = planes::ycbcr(&buffer)?;
     let [y, cb, cr] = components;
@@ -260,7 +269,7 @@ fn lock_ten_bits(ground: &Ground, format: PixelFormat, subsampling: [i64; 2]) ->
         assert_eq!((cb.bits, cb.step), (10, 4));
         assert_eq!(cb.first + 2, cr.first);
     })?;
-    let buffer = ground.allocate(picture(format))?.import(ground)?;
+    let buffer = of_format(ground, format)?.import(ground)?;
     let [luma, chroma] = &planes::layouts(&buffer)?[..] else { panic!("not two planes") };
     assert_eq!(luma.components.len(), 1);
     assert_eq!(luma.components[0].offset_in_bits, 6);
@@ -290,7 +299,7 @@ fn lock_raw12(ground: &Ground) -> Test {
 }
 
 fn lock_raw(ground: &Ground, format: PixelFormat) -> Test {
-    let buffer = ground.allocate(picture(format))?.import(ground)?;
+    let buffer = of_format(ground, format)?.import(ground)?;
     let [plane] = &planes::layouts(&buffer)?[..] else { panic!("not one plane") };
     assert_eq!(plane.sample_increment_in_bits, 0);
     assert_eq!((plane.horizontal_subsampling, plane.vertical_subsampling), (1, 1));
@@ -332,8 +341,8 @@ fn unlock_not_locked(ground: &Ground) -> Test {
 
 fn lock_unlock_nested(ground: &Ground) -> Test {
     let buffer = ground.imported()?;
-    let first = buffer.lock(CPU, WHOLE)?;
-    assert_eq!(buffer.lock(CPU, WHOLE)?, first, "the mapping is made once");
+    buffer.lock(CPU, WHOLE)?;
+    buffer.lock(CPU, WHOLE)?;
     buffer.unlock()?;
     buffer.unlock()?;
     expect_refused("a third unlock", buffer.unlock(), Code::BAD_BUFFER)
@@ -344,7 +353,7 @@ fn flush_reread(ground: &Ground) -> Test {
     let (writer, reader) = (allocation.import(ground)?, allocation.import(ground)?);
     let to = writer.lock(Usage::CPU_WRITE_OFTEN, WHOLE)?;
     let from = reader.lock(Usage::CPU_READ_OFTEN, WHOLE)?;
-    assert_ne!(to, from);
+    assert_ne!(writer.handle(), reader.handle());
     let size = 4 * allocation.stride * 64;
     let flush = ground.mapper.table().v5.flush_locked_buffer;
     let reread = ground.mapper.table().v5.reread_locked_buffer;
