@@ -7,7 +7,7 @@ use std::error::Error;
 use std::ffi::{CStr, CString};
 use std::os::fd::AsFd;
 
-use binder::{BinderFeatures, ProcessState, ThreadState};
+use binder::{BinderFeatures, DeathRecipient, IBinder, ProcessState, ThreadState};
 pub use binder::{ParcelFileDescriptor, Result, Status, Strong};
 
 use crate::allocator::{AllocationError, BnAllocator, IAllocator};
@@ -88,7 +88,61 @@ pub fn serve(
 /// # Errors
 /// If the service cannot be reached or cannot write.
 pub fn dump(to: impl AsFd, options: &[String]) -> std::result::Result<(), Box<dyn Error>> {
-    let allocator: Strong<dyn IAllocator> = binder::wait_for_interface(INSTANCE)?;
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    Ok(binder::IBinder::dump(&mut allocator.as_binder(), &to.as_fd(), &options)?)
+    Ok(IBinder::dump(&mut connect()?.as_binder(), &to.as_fd(), &options)?)
+}
+
+/// The running allocator, waiting for it to register if need be.
+///
+/// # Errors
+/// If the service cannot be reached.
+pub fn connect() -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
+    connect_to("default")
+}
+
+/// The allocator of this instance, waiting for it to register if need be.
+///
+/// # Errors
+/// If the service cannot be reached.
+pub fn connect_to(
+    instance: &str,
+) -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
+    // Death notices are calls.
+    ProcessState::start_thread_pool();
+    Ok(binder::wait_for_interface(&name_of(instance))?)
+}
+
+/// The process of the allocator of this instance, as the service manager knows it. libbinder_rs
+/// does not pass that question on; the platform's dumpsys does.
+///
+/// # Errors
+/// If there is no such allocator.
+pub fn pid_of(instance: &str) -> std::result::Result<u32, Box<dyn Error>> {
+    let name = name_of(instance);
+    let output = std::process::Command::new("dumpsys").arg("--pid").arg(&name).output()?;
+    let pid = String::from_utf8_lossy(&output.stdout).trim().parse();
+    Ok(pid.map_err(|_| format!("{name} is not running"))?)
+}
+
+fn name_of(instance: &str) -> String {
+    format!("android.hardware.graphics.allocator.IAllocator/{instance}")
+}
+
+/// Watches a service until it is dropped.
+#[must_use]
+pub struct Watch {
+    _recipient: DeathRecipient,
+}
+
+/// Has `then` called, on a thread of binder's, when this allocator has died.
+///
+/// # Errors
+/// If it is dead already.
+pub fn on_death(
+    allocator: &Strong<dyn IAllocator>,
+    then: impl Fn() + Send + Sync + 'static,
+) -> std::result::Result<Watch, Box<dyn Error>> {
+    let mut recipient = DeathRecipient::new(then);
+    allocator.as_binder().link_to_death(&mut recipient)?;
+    Ok(Watch { _recipient: recipient })
 }

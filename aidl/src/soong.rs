@@ -8,15 +8,18 @@ pub mod allocator {
     pub use g::AllocationError::AllocationError;
     pub use g::AllocationResult::AllocationResult;
     pub use g::BufferDescriptorInfo::BufferDescriptorInfo;
-    pub use g::IAllocator::{BnAllocator, IAllocator};
+    pub use g::IAllocator::{BnAllocator, HASH, IAllocator};
 }
 
-/// The part of `android.hardware.graphics.common` that the service names, and
+/// The part of `android.hardware.graphics.common` that service and tests name, and
 /// `android.hardware.common.NativeHandle`.
 pub mod common {
     pub use android_hardware_common::aidl::android::hardware::common::NativeHandle::NativeHandle;
     use android_hardware_graphics_common::aidl::android::hardware::graphics::common as g;
+    pub use g::BlendMode::BlendMode;
     pub use g::BufferUsage::BufferUsage;
+    pub use g::Dataspace::Dataspace;
+    pub use g::ExtendableType::ExtendableType;
     pub use g::PixelFormat::PixelFormat;
 }
 

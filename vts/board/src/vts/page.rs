@@ -11,6 +11,10 @@ pub struct State {
     pub heaps: String,
     /// Counters of the CMA areas.
     pub cma: String,
+    /// What the demonstration shows.
+    pub demonstration: String,
+    /// Whether it left a picture.
+    pub has_picture: bool,
 }
 
 const STYLE: &str = "body{font:15px/1.4 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}\
@@ -23,17 +27,22 @@ pub fn html(suites: &[Suite], counts: &Counts, state: &State) -> String {
     let tables: String = suites.iter().map(table).collect();
     let section =
         |title: &str, text: &str| format!("<h2>{title}</h2><pre>{}</pre>\n", escaped(text));
+    let picture = match state.has_picture {
+        true => "<img src=\"camera.png\" alt=\"what the camera captured\">\n",
+        false => "",
+    };
     let state = [
         section("Heaps, as the allocator tells", &state.dump),
         section("Regions: /sys/kernel/debug/dma_heap", &state.heaps),
         section("CMA areas: /sys/kernel/mm/cma", &state.cma),
+        section("The demonstration", &state.demonstration),
     ]
     .concat();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <title>dmaheap-gralloc: {counts}</title><style>{STYLE}</style></head><body>\n\
          <h1>{counts}</h1>\n{tables}{state}\
-         <h2>The camera's picture</h2><img src=\"camera.png\" alt=\"what the camera captured\">\n\
+         {picture}\
          </body></html>\n"
     )
 }

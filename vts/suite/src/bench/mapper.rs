@@ -104,7 +104,7 @@ fn own_dma_buf(fd: i32) -> i32 {
 
 fn sync(fd: i32, flags: u64) {
     // SAFETY: the request reads a number of 64 bits.
-    unsafe { libc::ioctl(fd, SYNC, &raw const flags) };
+    unsafe { libc::ioctl(fd, SYNC as _, &raw const flags) };
 }
 
 fn map(fd: i32) -> *mut libc::c_void {

@@ -4,10 +4,10 @@
 use libtest_mimic::Trial;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::mman::{MRemapFlags, MapFlags, MmapAdvise, ProtFlags};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags};
 
 use super::heap::{Heap, PAGE, Request};
-use super::memory::{Memory, READ_WRITE};
+use super::memory::{MREMAP_MAYMOVE, Memory, READ_WRITE};
 use super::trial;
 use crate::dmabuf::{SYNC_END, SYNC_READ, SYNC_WRITE};
 use crate::program::Outcome;
@@ -51,7 +51,7 @@ fn bad_mappings() -> Outcome {
 }
 
 fn remapped() -> Outcome {
-    let may_move = MRemapFlags::MREMAP_MAYMOVE;
+    let may_move = MREMAP_MAYMOVE;
     for heap in Heap::all()? {
         let mut memory = Memory::of(heap.buffer(LEN)?, LEN)?;
         memory.set_word(HALF - 8, 7);
@@ -60,10 +60,10 @@ fn remapped() -> Outcome {
         assert_eq!(grown, Err(Errno::EFAULT), "{heap}: grown");
         assert_eq!(memory.remap(0, all, may_move), Err(Errno::EFAULT), "{heap}: doubled");
 
-        memory.remap(all, HALF, MRemapFlags::empty())?;
+        memory.remap(all, HALF, 0)?;
         assert!(memory.is_readable(HALF - 1)?, "{heap}");
         assert!(!memory.is_readable(HALF)?, "{heap}: what was given back is still there");
-        let regrown = memory.remap(HALF, all, MRemapFlags::empty());
+        let regrown = memory.remap(HALF, all, 0);
         assert_eq!(regrown, Err(Errno::EFAULT), "{heap}: grown again");
         assert_eq!(memory.word(HALF - 8), 7, "{heap}");
     }

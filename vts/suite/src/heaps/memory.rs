@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Mappings as the system calls make them, good and bad.
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::ptr::NonNull;
 
 use nix::Result;
-use nix::sys::mman::{MRemapFlags, MapFlags, MmapAdvise, ProtFlags};
-use nix::sys::mman::{madvise, mmap, mmap_anonymous, mprotect, mremap, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags};
+use nix::sys::mman::{madvise, mmap, mmap_anonymous, mprotect, munmap};
 
 /// For the CPU to read and write.
 pub const READ_WRITE: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
+
+/// From `linux/mman.h`; the crates do not have it for Android, nor the call's wrapper.
+pub const MREMAP_MAYMOVE: c_int = 1;
 
 /// A mapping, which nothing else in this process knows. All of its access is volatile and within
 /// its length: devices and other processes may change what is in it.
@@ -99,9 +102,11 @@ impl Memory {
     }
 
     /// mremap(2) to `len`, from `from` bytes, which need not be all.
-    pub fn remap(&mut self, from: usize, len: usize, flags: MRemapFlags) -> Result<()> {
+    pub fn remap(&mut self, from: usize, len: usize, flags: c_int) -> Result<()> {
         // SAFETY: on success the kernel has moved all that this mapping had.
-        self.at = unsafe { mremap(self.at, from, len, flags, None) }?;
+        let at = unsafe { libc::syscall(libc::SYS_mremap, self.at, from, len, flags) };
+        let at = nix::Error::result(at)? as *mut c_void;
+        self.at = NonNull::new(at).ok_or(nix::Error::EFAULT)?;
         self.len = len;
         Ok(())
     }

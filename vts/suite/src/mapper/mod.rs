@@ -14,6 +14,8 @@ mod native;
 mod planes;
 mod processes;
 mod table;
+// The C library there names other system calls.
+#[cfg(not(target_os = "android"))]
 mod tracing;
 
 use libtest_mimic::Trial;
@@ -29,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         table::trials(),
         processes::trials(),
         hostile::trials(),
+        #[cfg(not(target_os = "android"))]
         tracing::trials(),
         device::trials(),
     ]
@@ -39,8 +42,8 @@ pub fn trials() -> Vec<Trial> {
 
 /// What this program does when a test runs it again.
 pub fn play(role: &str) -> Outcome {
-    processes::role(role)
-        .or_else(|| tracing::role(role))
-        .or_else(|| native::role(role))
-        .unwrap_or_else(|| Err(format!("there is no role {role}").into()))
+    let found = processes::role(role).or_else(|| native::role(role));
+    #[cfg(not(target_os = "android"))]
+    let found = found.or_else(|| tracing::role(role));
+    found.unwrap_or_else(|| Err(format!("there is no role {role}").into()))
 }

@@ -11,6 +11,7 @@ mod contents;
 mod contract;
 mod descriptors;
 mod restart;
+#[cfg(not(soong))]
 mod transport;
 
 use dmaheap_aidl::common::BufferUsage;
@@ -27,6 +28,8 @@ pub fn trials() -> Vec<Trial> {
     [
         descriptors::trials(),
         contract::trials(),
+        // libbinder_rs, which Android builds with, makes sound parcels only.
+        #[cfg(not(soong))]
         transport::trials(),
         clients::trials(),
         contents::trials(),
