@@ -106,7 +106,8 @@ fn out_of_descriptors() -> Test {
     let service = pid()?;
     let in_use = fs::read_dir(format!("/proc/{service}/fd"))?.count() as u64;
     let before = limit_descriptors(service, in_use + 3)?;
-    let refused = allocator.allocate2(&good(), 8);
+    // More than the service can have in hand, whatever it was about to close.
+    let refused = allocator.allocate2(&good(), 64);
     limit_descriptors(service, before)?;
     assert_eq!(refusal(refused)?, NO_RESOURCES);
     assert_eq!(allocator.allocate2(&good(), 8)?.buffers.len(), 8);
