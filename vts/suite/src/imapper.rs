@@ -235,19 +235,23 @@ impl Imported<'_> {
         }
     }
 
-    /// Encoded metadata, by its size first, as clients do.
+    /// Encoded metadata, by its size first, as clients do; again if another process has made it
+    /// longer in between.
     pub fn get_encoded(&self, kind: Type) -> Result<Vec<u8>, Refused> {
         let get = self.v5().get_standard_metadata;
-        // SAFETY: `handle` is imported; null is allowed, and asks for the size.
-        let size = unsafe { get(self.handle, kind.number(), ptr::null_mut(), 0) };
-        if size < 0 {
-            return Err(Refused(Code(-size)));
+        let mut value = Vec::<u8>::new();
+        loop {
+            let place = if value.is_empty() { ptr::null_mut() } else { value.as_mut_ptr().cast() };
+            // SAFETY: `handle` is imported, and `value` has as many bytes as is said; null is
+            // allowed for none, and asks for the size.
+            let size = unsafe { get(self.handle, kind.number(), place, value.len()) };
+            let Ok(size) = usize::try_from(size) else { return Err(Refused(Code(-size))) };
+            let fits = size <= value.len();
+            value.resize(size, 0);
+            if fits {
+                return Ok(value);
+            }
         }
-        let mut value = vec![0; size as usize];
-        // SAFETY: `handle` is imported, and `value` has as many bytes as is said.
-        let again =
-            unsafe { get(self.handle, kind.number(), value.as_mut_ptr().cast(), value.len()) };
-        if again == size { Ok(value) } else { Err(Refused(Code(-again))) }
     }
 
     /// Metadata.
