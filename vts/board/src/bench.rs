@@ -5,18 +5,17 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use board::{Boot, Error, Guest, Result, boards, results};
+use board::boards::{self, ALLOCATOR, POLICY};
+use board::{Boot, Error, Guest, Result, results};
 use board_guest::wire::Exit;
 use clap::Args;
 use comfy_table::{Table, presets};
 use dmaheap_suite::bench::{Comparison, Series};
 use serde_json::json;
 
-/// The installed policy, and the lines that give it a reserve: screens, and their metadata.
-const POLICY: &str = "/vendor/etc/dmaheap/heaps.toml";
+/// What gives the installed policy a reserve: screens, and their metadata.
 const RESERVES: [(&str, &str); 2] =
     [("framebuffer", "reserve = [\"3 x 8100 KiB\"]"), ("system", "reserve = [\"8 x 4 KiB\"]")];
-const SERVICE: &str = "android.hardware.graphics.allocator-service.dmaheap";
 
 /// What `bench` takes.
 #[derive(Args)]
@@ -70,7 +69,7 @@ fn give_reserve(guest: &mut Guest) -> Result<()> {
         .iter()
         .map(|(heap, line)| format!("sed -i '/^\\[heaps.{heap}\\]/a {line}' {POLICY}"))
         .collect();
-    let script = format!("{} && kill $(pidof {SERVICE})", edits.join(" && "));
+    let script = format!("{} && kill $(pidof {ALLOCATOR})", edits.join(" && "));
     let output = guest.shell(&script)?;
     if output.exit == Exit::Code(0) { Ok(()) } else { Err(Error::Refused(output.stderr)) }
 }

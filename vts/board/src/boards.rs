@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Boards are data: all that differs between two of them stands here.
 
+/// Where the image has the heap policy: where the service looks for it.
+pub const POLICY: &str = "/vendor/etc/dmaheap/heaps.toml";
+
+/// The allocator's program in the image, without its folder.
+pub const ALLOCATOR: &str = "android.hardware.graphics.allocator-service.dmaheap";
+
 /// A board. Paths are relative to the repository's root.
 #[derive(Debug)]
 pub struct Board {

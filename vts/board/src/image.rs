@@ -10,7 +10,7 @@ use std::process::Command;
 
 use cpio::newc::{Builder, ModeFileType, trailer};
 
-use crate::boards::Board;
+use crate::boards::{self, Board};
 use crate::cache::Cache;
 use crate::error::{Error, OnFile, Result};
 use crate::{foreign, repository, sepolicy, tool, userland};
@@ -149,15 +149,16 @@ impl Image {
         }
         self.add_file(&guest.join("ueventd.rc"), "/system/etc/ueventd.rc")?;
         self.add_tree(&guest.join("init"), "/system/etc/init")?;
-        for (folder, part) in [(sepolicy::platform(), "system"), (sepolicy::vendor(), "vendor")] {
-            let prefix = if part == "system" { "plat" } else { part };
-            let place = format!("/{part}/etc/selinux/{prefix}_file_contexts");
-            self.add_file(&folder.join("file_contexts"), &place)?;
+        for (folder, place) in [
+            (sepolicy::platform(), "/system/etc/selinux/plat_file_contexts"),
+            (sepolicy::vendor(), "/vendor/etc/selinux/vendor_file_contexts"),
+        ] {
+            self.add_file(&folder.join("file_contexts"), place)?;
         }
 
         let vendor = repository().join("service/etc");
         self.add_file(&vendor.join("ueventd.rc"), "/vendor/etc/ueventd.rc")?;
-        self.add_file(&repository().join(board.policy), "/vendor/etc/dmaheap/heaps.toml")?;
+        self.add_file(&repository().join(board.policy), boards::POLICY)?;
         const RC: &str = "android.hardware.graphics.allocator-service.dmaheap.rc";
         self.add_file(&vendor.join(RC), &format!("/vendor/etc/init/{RC}"))
     }

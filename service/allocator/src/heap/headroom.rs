@@ -18,8 +18,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dmaheap_buffer::Bytes;
 use nix::sys::sysinfo::sysinfo;
 
-const MEMINFO: &str = "/proc/meminfo";
-
 /// Small requests do not look each time, but once for each so many bytes.
 const UNSEEN: u64 = 1024 * 1024;
 
@@ -43,19 +41,20 @@ impl Headroom {
         if self.is_free(size) {
             return true;
         }
-        let meminfo = fs::read_to_string(MEMINFO).unwrap_or_default();
-        available(&meminfo).is_none_or(|available| size < available)
+        available(&meminfo()).is_none_or(|available| size < available)
     }
 
     /// Whether so much is free even if all of the CMA memory is.
     fn is_free(&self, size: Bytes) -> bool {
-        let cma = self.cma.get_or_init(|| {
-            let meminfo = fs::read_to_string(MEMINFO).unwrap_or_default();
-            value(&meminfo, "CmaTotal:").unwrap_or_default()
-        });
+        let cma = self.cma.get_or_init(|| value(&meminfo(), "CmaTotal:").unwrap_or_default());
         let free = sysinfo().map_or(0, |info| info.ram_unused());
         cma.checked_add(size).is_some_and(|needed| needed.0 < free)
     }
+}
+
+/// The system's account of its memory; nothing where it cannot be read.
+fn meminfo() -> String {
+    fs::read_to_string("/proc/meminfo").unwrap_or_default()
 }
 
 /// What can be had without ending a process. Free CMA memory counts as

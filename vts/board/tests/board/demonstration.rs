@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::sync::{Mutex, PoisonError};
 
+use board::boards::{ALLOCATOR, POLICY};
 use board::{Boot, Guest};
 use libtest_mimic::Failed;
 use serde_json::Value;
@@ -13,7 +14,6 @@ use crate::Outcome;
 use crate::fixture::{boot, expect_contains, expect_eq, fail, scratch, succeed, with_guest};
 
 const PICTURE: &str = "/tmp/camera.png";
-const POLICY: &str = "/vendor/etc/dmaheap/heaps.toml";
 
 fn demonstrate(guest: &mut Guest) -> Result<Value, Failed> {
     let json = succeed(guest, &format!("demo --json --picture {PICTURE}"))?;
@@ -123,7 +123,7 @@ pub fn changed_rule_changes_the_heap() -> Outcome {
     let file = scratch("policy")?.join("heaps.toml");
     std::fs::write(&file, changed)?;
     guest.push(&file, POLICY)?;
-    succeed(&mut guest, "kill $(pidof android.hardware.graphics.allocator-service.dmaheap)")?;
+    succeed(&mut guest, &format!("kill $(pidof {ALLOCATOR})"))?;
     let after = demonstrate(&mut guest)?;
     let row = entry(&after, "buffers", "framebuffer")?;
     expect_eq("node", row["node"].as_str(), Some("camera@54000000"))

@@ -2,11 +2,11 @@
 //! The board after boot: services, nodes, names.
 
 use board::Boot;
+use board::boards::ALLOCATOR;
 
 use crate::Outcome;
 use crate::fixture::{boot, expect_contains, expect_eq, fail, sh, succeed, with_guest};
 
-const ALLOCATOR: &str = "android.hardware.graphics.allocator-service.dmaheap";
 const INTERFACE: &str = "android.hardware.graphics.allocator.IAllocator/default";
 
 /// `CAP_SYS_NICE` is bit 23; Android ids: system 1000, graphics 1003, drmrpc 1026.

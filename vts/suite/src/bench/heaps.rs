@@ -25,8 +25,8 @@ pub fn measure() -> Result<Vec<Comparison>> {
         allocation([DEFAULT, IN_TREE], PAGE, "", 300, Some(0.2))?,
         // Memory from the page allocator in both: what is left is the same for every heap.
         allocation([DEFAULT, "system"], PAGE, "", 300, None)?,
-        mapping(DEFAULT, 8 * MIB, 30, 0.3)?,
-        mapping(HELD, 8 * MIB, 30, 0.3)?,
+        mapping(DEFAULT)?,
+        mapping(HELD)?,
     ];
     let _full = Pressure::new()?;
     all.push(allocation([HELD, IN_TREE], 8 * MIB, ", memory full", 30, Some(0.05))?);
@@ -35,36 +35,35 @@ pub fn measure() -> Result<Vec<Comparison>> {
 
 /// The ioctl alone; the buffer is closed, and what that costs rested off, before the next.
 fn allocation(
-    [ours, other]: [&str; 2],
+    heaps: [&str; 2],
     len: usize,
     when: &str,
     rounds: usize,
     target: Option<f64>,
 ) -> Result<Comparison> {
-    let (heap, baseline) = (Heap::open(ours)?, Heap::open(other)?);
-    let contest = Match {
-        name: format!("allocate {}{when}", kib(len)),
-        ours,
-        baseline: other,
-        rounds,
-        rest: rest(len),
-        target,
-    };
-    contest.play(|| timed(|| heap.allocate(len)), || timed(|| baseline.allocate(len)))
+    let name = format!("allocate {}{when}", kib(len));
+    compare(name, heaps, len, rounds, target, |heap| timed(|| heap.allocate(len)))
 }
 
 /// Mapping a buffer and touching each of its pages.
-fn mapping(ours: &str, len: usize, rounds: usize, target: f64) -> Result<Comparison> {
-    let (heap, in_tree) = (Heap::open(ours)?, Heap::open(IN_TREE)?);
-    let contest = Match {
-        name: format!("map and touch {}", kib(len)),
-        ours,
-        baseline: IN_TREE,
-        rounds,
-        rest: rest(len),
-        target: Some(target),
-    };
-    contest.play(|| touched(&heap, len), || touched(&in_tree, len))
+fn mapping(ours: &str) -> Result<Comparison> {
+    let len = 8 * MIB;
+    let name = format!("map and touch {}", kib(len));
+    compare(name, [ours, IN_TREE], len, 30, Some(0.3), |heap| touched(heap, len))
+}
+
+/// The same operation on buffers of `len` bytes of two heaps.
+fn compare(
+    name: String,
+    [ours, baseline]: [&str; 2],
+    len: usize,
+    rounds: usize,
+    target: Option<f64>,
+    operation: impl Fn(&Heap) -> io::Result<Duration>,
+) -> Result<Comparison> {
+    let (heap, other) = (Heap::open(ours)?, Heap::open(baseline)?);
+    let contest = Match { name, ours, baseline, rounds, rest: rest(len), target };
+    contest.play(|| operation(&heap), || operation(&other))
 }
 
 fn touched(heap: &Heap, len: usize) -> io::Result<Duration> {
