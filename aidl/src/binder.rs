@@ -17,8 +17,8 @@ use crate::allocator::{AllocationError, BnAllocator, IAllocator};
 /// What an AIDL method returns.
 pub type Result<T> = std::result::Result<T, Status>;
 
-/// The name clients look the allocator up by.
-pub const INSTANCE: &str = "android.hardware.graphics.allocator.IAllocator/default";
+/// The instance that clients look the allocator up by.
+pub const DEFAULT: &str = "default";
 
 /// The binder device that carries vendor and framework calls.
 pub const DEVICE: &str = "/dev/binder";
@@ -77,14 +77,16 @@ pub fn service_error(code: AllocationError, message: &str) -> Status {
     Status::new_service_specific_error(code.get(), Some(message.to_owned()))
 }
 
-/// Serves `allocator` under [`INSTANCE`] on this thread and a small pool.
+/// Serves `allocator` as this instance on this thread and a small pool.
 ///
 /// # Errors
 /// If the binder device cannot be opened, or the service manager refuses the
 /// registration. Otherwise only when the driver ends the thread.
 pub fn serve(
+    instance: &str,
     allocator: impl IAllocator + 'static,
 ) -> std::result::Result<Infallible, Box<dyn Error>> {
+    let name = name_of(instance);
     ProcessState::init(DEVICE, THREADS)?;
     let mut features = BinderFeatures::default();
     features.set_requesting_sid = true;
@@ -99,9 +101,9 @@ pub fn serve(
         ServiceManager::Android16(manager) => {
             use hub::android_16::IServiceManager;
             manager
-                .addService(INSTANCE, &binder, true, hub::DUMP_FLAG_PRIORITY_DEFAULT)
+                .addService(&name, &binder, true, hub::DUMP_FLAG_PRIORITY_DEFAULT)
                 .map_err(|status| {
-                    format!("the service manager does not register {INSTANCE}: {status}; is another allocator running?")
+                    format!("the service manager does not register {name}: {status}; is another allocator running?")
                 })?;
         }
     }
@@ -109,30 +111,26 @@ pub fn serve(
     Err("the binder driver ended the service's main thread".into())
 }
 
-/// Has the running allocator write its state to `to`.
+/// Has the running allocator of this instance write its state to `to`.
 ///
 /// # Errors
 /// If the service cannot be reached or cannot write.
-pub fn dump(to: impl AsFd, options: &[String]) -> std::result::Result<(), Box<dyn Error>> {
-    let binder = connect()?.as_binder();
+pub fn dump(
+    instance: &str,
+    to: impl AsFd,
+    options: &[String],
+) -> std::result::Result<(), Box<dyn Error>> {
+    let binder = connect(instance)?.as_binder();
     let proxy = binder.as_any().downcast_ref::<ProxyHandle>();
     let proxy = proxy.ok_or("the allocator lives in this very process")?;
     Ok(proxy.dump(to.as_fd().try_clone_to_owned()?, options)?)
-}
-
-/// The running allocator, waiting for it to register if need be.
-///
-/// # Errors
-/// If the binder device cannot be opened or the service cannot be reached.
-pub fn connect() -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
-    connect_to("default")
 }
 
 /// The allocator of this instance, waiting for it to register if need be.
 ///
 /// # Errors
 /// If the binder device cannot be opened or the service cannot be reached.
-pub fn connect_to(instance: &str) -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
+pub fn connect(instance: &str) -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
     ProcessState::init(DEVICE, 1)?;
     // The hub tells of new services by calling back.
     ProcessState::start_thread_pool();

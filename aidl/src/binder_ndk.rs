@@ -12,8 +12,8 @@ pub use binder::{ParcelFileDescriptor, Result, Status, Strong};
 
 use crate::allocator::{AllocationError, BnAllocator, IAllocator};
 
-/// The name clients look the allocator up by.
-pub const INSTANCE: &str = "android.hardware.graphics.allocator.IAllocator/default";
+/// The instance that clients look the allocator up by.
+pub const DEFAULT: &str = "default";
 
 const THREADS: u32 = 4;
 
@@ -66,11 +66,12 @@ pub fn service_error(code: AllocationError, message: &str) -> Status {
     Status::new_service_specific_error(code.0, message.as_deref())
 }
 
-/// Serves `allocator` under [`INSTANCE`] on this thread and a small pool.
+/// Serves `allocator` as this instance on this thread and a small pool.
 ///
 /// # Errors
 /// If the service manager refuses the registration.
 pub fn serve(
+    instance: &str,
     allocator: impl IAllocator + 'static,
 ) -> std::result::Result<Infallible, Box<dyn Error>> {
     ProcessState::set_thread_pool_max_thread_count(THREADS);
@@ -78,35 +79,29 @@ pub fn serve(
     let mut features = BinderFeatures::default();
     features.set_requesting_sid = true;
     let binder = BnAllocator::new_binder(allocator, features);
-    binder::add_service(INSTANCE, binder.as_binder())?;
+    binder::add_service(&name_of(instance), binder.as_binder())?;
     ProcessState::join_thread_pool();
     Err("the binder driver ended the service's main thread".into())
 }
 
-/// Has the running allocator write its state to `to`.
+/// Has the running allocator of this instance write its state to `to`.
 ///
 /// # Errors
 /// If the service cannot be reached or cannot write.
-pub fn dump(to: impl AsFd, options: &[String]) -> std::result::Result<(), Box<dyn Error>> {
+pub fn dump(
+    instance: &str,
+    to: impl AsFd,
+    options: &[String],
+) -> std::result::Result<(), Box<dyn Error>> {
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    Ok(IBinder::dump(&mut connect()?.as_binder(), &to.as_fd(), &options)?)
-}
-
-/// The running allocator, waiting for it to register if need be.
-///
-/// # Errors
-/// If the service cannot be reached.
-pub fn connect() -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
-    connect_to("default")
+    Ok(IBinder::dump(&mut connect(instance)?.as_binder(), &to.as_fd(), &options)?)
 }
 
 /// The allocator of this instance, waiting for it to register if need be.
 ///
 /// # Errors
 /// If the service cannot be reached.
-pub fn connect_to(
-    instance: &str,
-) -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
+pub fn connect(instance: &str) -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
     // Death notices are calls.
     ProcessState::start_thread_pool();
     Ok(binder::wait_for_interface(&name_of(instance))?)

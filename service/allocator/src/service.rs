@@ -33,7 +33,10 @@ impl Service {
 
     /// Text for people, or JSON if `--json` is among the options; others are
     /// ignored, as dumpsys adds some of its own.
-    fn write_report(&self, writer: &mut dyn Write, options: &[String]) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    /// If `writer` does not take it.
+    pub fn write_report(&self, writer: &mut dyn Write, options: &[String]) -> std::io::Result<()> {
         let report = Report::new(&self.allocator);
         if options.iter().any(|option| option == "--json") {
             serde_json::to_writer_pretty(&mut *writer, &report)?;

@@ -3,28 +3,11 @@
 //! the interface.
 
 use dmaheap_buffer::{Type, Usage};
+use dmaheap_imapper::Code;
 use nix::errno::Errno;
 
 /// What this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// `AIMapper_Error`; a number, because it also comes from other libraries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(transparent)]
-pub struct Code(pub i32);
-
-impl Code {
-    /// It worked.
-    pub const NONE: Code = Code(0);
-    /// The handle is none, or not in the state for this.
-    pub const BAD_BUFFER: Code = Code(2);
-    /// An argument is impossible.
-    pub const BAD_VALUE: Code = Code(3);
-    /// It may work later.
-    pub const NO_RESOURCES: Code = Code(5);
-    /// It will never work.
-    pub const UNSUPPORTED: Code = Code(7);
-}
 
 /// Why a call did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -19,10 +19,11 @@ use crate::{foreign, repository, sepolicy, tool, userland};
 const LIBRARY_FOLDERS: [&str; 4] = ["lib", "lib64", "usr/lib", "bin"];
 
 /// Where this workspace's programs and libraries go; those that are not named go to /system/bin.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
     ("init", "/init"),
     ("allocator", "/vendor/bin/hw/android.hardware.graphics.allocator-service.dmaheap"),
     ("dmaheap_mapper", "/vendor/lib64/hw/mapper.dmaheap.so"),
+    ("dmaheap_mutants", "/vendor/lib64/hw/mapper.mutant.so"),
 ];
 
 /// Where init finds the SELinux policy.

@@ -16,7 +16,8 @@ use crate::{repository, results, tool};
 const HINT: &str = "cargo's own words above say what to mend; is there a network for crates?";
 
 /// Packages of this workspace that go into the guest.
-const PACKAGES: [&str; 4] = ["board-guest", "dmaheap-allocator", "dmaheap-mapper", "dmaheap-suite"];
+const PACKAGES: [&str; 5] =
+    ["board-guest", "dmaheap-allocator", "dmaheap-mapper", "dmaheap-mutants", "dmaheap-suite"];
 
 /// rsbinder's tools: the context manager, and what `service` and `dumpsys` are on Android.
 const TOOLS: (&str, &str) = ("rsbinder-tools", "0.12.0");

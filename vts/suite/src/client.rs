@@ -6,12 +6,13 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use dmaheap_aidl::allocator::{BufferDescriptorInfo, IAllocator};
-use dmaheap_aidl::binder::{self, Status, Strong};
+use dmaheap_aidl::binder::{Status, Strong};
 use dmaheap_aidl::common::{BufferUsage, NativeHandle, PixelFormat};
 use dmaheap_buffer::handle::FDS;
 use dmaheap_buffer::metadata::HEADER_SIZE;
 use dmaheap_buffer::{Format, Handle, Header, Usage};
 
+use crate::allocator::service;
 use crate::dmabuf::DmaBuf;
 use crate::imapper::RawHandle;
 
@@ -70,7 +71,7 @@ pub struct Client {
 impl Client {
     /// Waits for the service and connects.
     pub fn connect() -> Result<Self, Error> {
-        let allocator = binder::connect().map_err(|e| Error::NoAllocator(e.to_string()))?;
+        let allocator = service::connect().map_err(|e| Error::NoAllocator(e.to_string()))?;
         Ok(Self { allocator })
     }
 

@@ -11,14 +11,13 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::ptr;
 
-use dmaheap_aidl::binder;
 use dmaheap_aidl::common::NativeHandle;
 use dmaheap_buffer::{Type, Usage, Value};
-use dmaheap_mapper::abi::{self, AIMapper, AIMapperV5, ARect, BufferHandle, Code};
+use dmaheap_imapper::{AIMapper, AIMapperV5, ARect, BufferHandle, Code, VERSION};
 use libloading::Library;
 use nix::libc::c_int;
 
-use crate::program::instance;
+use crate::allocator::service;
 
 /// The vendor's folder for such libraries.
 const FOLDER: &str = "/vendor/lib64/hw";
@@ -66,7 +65,7 @@ impl Mapper {
 
     /// Where the library of the allocator under test is.
     pub fn path() -> Result<String, Box<dyn Error>> {
-        let suffix = binder::connect_to(instance())?.getIMapperLibrarySuffix()?;
+        let suffix = service::connect()?.getIMapperLibrarySuffix()?;
         Ok(format!("{FOLDER}/mapper.{suffix}.so"))
     }
 
@@ -113,7 +112,7 @@ fn load(library: &Library) -> Result<&'static AIMapper, Box<dyn Error>> {
     judge(unsafe { load(&mut table) })?;
     // SAFETY: the call succeeded, so this is the table, or null.
     let table = unsafe { table.as_ref() }.ok_or("the mapper has no table")?;
-    if table.version != abi::VERSION {
+    if table.version != VERSION {
         return Err(format!("a mapper of version {}", table.version).into());
     }
     Ok(table)

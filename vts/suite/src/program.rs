@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
+use dmaheap_aidl::binder::DEFAULT;
 use libtest_mimic::{Arguments, Completion, Failed, FormatSetting, Trial};
 
 use crate::results::{self, Verdict};
@@ -85,14 +86,14 @@ static CHOSEN: OnceLock<String> = OnceLock::new();
 
 /// The instance of the service under test.
 pub fn instance() -> &'static str {
-    CHOSEN.get_or_init(|| env::var(INSTANCE).unwrap_or_else(|_| "default".to_owned()))
+    CHOSEN.get_or_init(|| env::var(INSTANCE).unwrap_or_else(|_| DEFAULT.to_owned()))
 }
 
 /// What libtest's programs take, as far as it has a meaning here, and what they do not.
 #[derive(Parser)]
 struct Options {
     /// The instance of the service
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT)]
     instance: String,
     /// Run the tests whose names contain this
     #[arg(long = "filter", value_name = "FILTER", conflicts_with = "word")]

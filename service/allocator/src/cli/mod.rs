@@ -78,14 +78,14 @@ fn serve(mut arguments: Arguments) -> Result<Infallible, Box<dyn Error>> {
 
     let allocator = Allocator::new(policy);
     allocator.start();
-    binder::serve(Service::new(allocator))
+    binder::serve(binder::DEFAULT, Service::new(allocator))
 }
 
 fn dump(mut arguments: Arguments) -> Done {
     let json = arguments.flag("--json");
     arguments.finish()?;
     let options = if json { vec!["--json".to_owned()] } else { Vec::new() };
-    binder::dump(std::io::stdout(), &options)?;
+    binder::dump(binder::DEFAULT, std::io::stdout(), &options)?;
     Ok(Outcome::Good)
 }
 

@@ -9,6 +9,7 @@ mod channel;
 mod demonstration;
 mod fixture;
 mod kunit;
+mod mutants;
 mod regions;
 mod sepolicy;
 mod services;
@@ -91,7 +92,11 @@ fn main() -> std::process::ExitCode {
         }
     };
     trials.extend(suite::trials());
-    trials.extend(trials! { suite::{ mapper_library_is_small_and_exports_three_symbols } });
+    trials.extend(mutants::trials());
+    trials.extend(trials! { suite::{
+        mapper_library_is_small_and_exports_three_symbols,
+        instance_that_is_not_there_is_named,
+    } });
     // What all of the above caused in the shared guest would show.
     trials.extend(trials! {
         sepolicy::{ nothing_was_denied_to_anybody }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use board_guest::wire::Exit;
 use dmaheap_suite::mapper::NATIVE_CASES;
-use dmaheap_suite::program::{PROGRAMS, Program};
+use dmaheap_suite::program::{ALLOCATOR, PROGRAMS, Program};
 use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::Outcome;
@@ -123,4 +123,13 @@ pub fn mapper_library_is_small_and_exports_three_symbols() -> Outcome {
         return fail(format!("{bytes} bytes without debug information"));
     }
     Ok(())
+}
+
+/// Nothing else would tell a misspelt name from a service that is slow to start.
+pub fn instance_that_is_not_there_is_named() -> Outcome {
+    let output = with_guest(|guest| {
+        Ok(guest.shell(&format!("{} --instance nobody CanAllocate", ALLOCATOR.name))?)
+    })?;
+    expect_eq("exit", output.exit, Exit::Code(101))?;
+    expect_contains(&output.stdout, "IAllocator/nobody is not running")
 }

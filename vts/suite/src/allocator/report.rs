@@ -23,23 +23,24 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Uses, and the heap that the board's policy has for each.
-const SERVED: [(Usage, &str); 4] = [
-    (Usage::CPU_READ_OFTEN, "system"),
-    (Usage::COMPOSER_CLIENT_TARGET, "framebuffer"),
-    (Usage::CAMERA_OUTPUT, "camera"),
-    (Usage::COMPOSER_CURSOR, "fixed"),
+/// Uses, the heap that the board's policy has for each, and the side of a square that is larger
+/// than what other memory would give in one piece: a megabyte, but for the small heap.
+const SERVED: [(Usage, &str, i32); 4] = [
+    (Usage::CPU_READ_OFTEN, "system", 128),
+    (Usage::COMPOSER_CLIENT_TARGET, "framebuffer", 1600),
+    (Usage::CAMERA_OUTPUT, "camera", 1600),
+    (Usage::COMPOSER_CURSOR, "fixed", 256),
 ];
 
-fn allocate(usage: Usage) -> Result<Buffer, Box<dyn Error>> {
+fn allocate(usage: Usage, side: i32) -> Result<Buffer, Box<dyn Error>> {
     let format = Format::from_name("RGBA_8888")?;
-    let request = Request { name: "report", width: 128, height: 128, format, usage };
+    let request = Request { name: "report", width: side, height: side, format, usage };
     Ok(Client::connect()?.allocate(&request)?)
 }
 
 fn every_heap_serves_its_rule() -> Test {
-    for (usage, heap) in SERVED {
-        let buffer = allocate(usage).map_err(|e| format!("{usage}: {e}"))?;
+    for (usage, heap, side) in SERVED {
+        let buffer = allocate(usage, side).map_err(|e| format!("{usage}: {e}"))?;
         let origin = &buffer.header.origin;
         assert_eq!(origin.heap, heap, "{usage}");
         assert_eq!(buffer.pixels.exporter()?, origin.node, "{usage}");
@@ -61,9 +62,9 @@ fn live_buffers() -> Test {
         let counted = camera["kernel_buffers"]["buffers"].as_u64();
         Ok(counted.ok_or(format!("no count of dma-bufs in {camera}"))?)
     };
-    let held = allocate(Usage::CAMERA_OUTPUT)?;
+    let held = allocate(Usage::CAMERA_OUTPUT, 128)?;
     let with_one = count()?;
-    let more = allocate(Usage::CAMERA_OUTPUT)?;
+    let more = allocate(Usage::CAMERA_OUTPUT, 128)?;
     assert_eq!(count()?, with_one + 1);
     drop((held, more));
     Ok(())
@@ -76,11 +77,8 @@ fn cma_pages() -> Test {
         Ok(counted.ok_or(format!("no count of CMA pages in {framebuffer}"))?)
     };
     let before = allocated()?;
-    let format = Format::from_name("RGBA_8888")?;
-    let usage = Usage::COMPOSER_CLIENT_TARGET;
     // Larger than what the page allocator serves in the region's place.
-    let request = Request { name: "report", width: 512, height: 512, format, usage };
-    let buffer = Client::connect()?.allocate(&request)?;
+    let buffer = allocate(Usage::COMPOSER_CLIENT_TARGET, 512)?;
     assert_eq!(allocated()?, before + 256, "pages for {buffer:?}");
     Ok(())
 }
@@ -88,9 +86,9 @@ fn cma_pages() -> Test {
 /// As a device sees each buffer, and not as the allocator claims.
 fn contiguous_heaps() -> Test {
     let mut contiguous = 0;
-    for (usage, name) in SERVED {
+    for (usage, name, side) in SERVED {
         if heap(name)?["contiguous"] == true {
-            let buffer = allocate(usage)?;
+            let buffer = allocate(usage, side)?;
             assert_eq!(buffer.pixels.physical_segments()?.len(), 1, "{name}");
             contiguous += 1;
         }

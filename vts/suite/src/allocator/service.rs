@@ -4,7 +4,9 @@
 use std::error::Error;
 use std::fs;
 use std::io::{Read, pipe};
-use std::thread;
+use std::sync::OnceLock;
+use std::thread::{self, sleep};
+use std::time::Duration;
 
 use dmaheap_aidl::allocator::{
     AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
@@ -56,7 +58,22 @@ pub fn pid() -> Result<u32, Box<dyn Error>> {
 
 /// The running service.
 pub fn connect() -> Result<Strong<dyn IAllocator>, Box<dyn Error>> {
-    binder::connect_to(instance())
+    static STARTED: OnceLock<Result<(), String>> = OnceLock::new();
+    STARTED.get_or_init(wait_for_start).clone()?;
+    binder::connect(instance())
+}
+
+/// The library below would wait for ever for an instance that nobody starts.
+fn wait_for_start() -> Result<(), String> {
+    const PAUSE: Duration = Duration::from_millis(100);
+    const LOOKS: usize = 100;
+    for _ in 1..LOOKS {
+        if pid().is_ok() {
+            return Ok(());
+        }
+        sleep(PAUSE);
+    }
+    pid().map(drop).map_err(|error| error.to_string())
 }
 
 /// A test that kills the service: another process afterwards, and all else as it was.
@@ -81,7 +98,7 @@ pub fn dump(options: &[&str]) -> Result<String, Box<dyn Error>> {
         let mut text = String::new();
         from.read_to_string(&mut text).map(|_| text)
     });
-    binder::dump(&to, &options)?;
+    binder::dump(instance(), &to, &options)?;
     drop(to);
     Ok(reader.join().map_err(|_| "the reader panicked")??)
 }

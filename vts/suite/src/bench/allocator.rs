@@ -34,7 +34,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Every size from the system heap, and a call that allocates nothing.
 pub fn measure() -> Result<Vec<Comparison>> {
-    let allocator = binder::connect()?;
+    let allocator = binder::connect(binder::DEFAULT)?;
     let heap = Heap::open("system")?;
     let mut all = Vec::new();
     for (len, rounds, target) in SIZES {
@@ -59,7 +59,7 @@ pub fn measure() -> Result<Vec<Comparison>> {
 /// A framebuffer from the reserve, for a service whose policy keeps some of [`SCREEN`] for the
 /// framebuffer heap.
 pub fn reserve() -> Result<Vec<Comparison>> {
-    let allocator = binder::connect()?;
+    let allocator = binder::connect(binder::DEFAULT)?;
     let heap = Heap::open("default_cma_region")?;
     let descriptor = descriptor(&Request {
         name: "bench",

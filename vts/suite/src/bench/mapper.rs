@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dmaheap_aidl::allocator::IAllocator;
 use dmaheap_buffer::Type;
-use dmaheap_mapper::abi::BufferHandle;
+use dmaheap_imapper::BufferHandle;
 use nix::libc;
 
 use super::{Comparison, Match, Result, timed};

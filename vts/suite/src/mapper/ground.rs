@@ -10,7 +10,7 @@ use dmaheap_aidl::allocator::{BufferDescriptorInfo, IAllocator};
 use dmaheap_aidl::binder::Strong;
 use dmaheap_aidl::common::PixelFormat;
 use dmaheap_buffer::{Type, Usage, Value};
-use dmaheap_mapper::abi::{BufferHandle, Code};
+use dmaheap_imapper::{BufferHandle, Code};
 use libtest_mimic::Trial;
 
 use crate::allocator::service::{self, State};

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 
 use dmaheap_buffer::handle::INTS;
 use dmaheap_buffer::{Bytes, Constraints, Extent, Handle, Layout};
-use dmaheap_mapper::abi::Code;
+use dmaheap_imapper::{BufferHandle, Code};
 use libtest_mimic::Trial;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -238,7 +238,7 @@ fn a_thousand_mutations(ground: &Ground) -> Test {
     Ok(())
 }
 
-fn use_and_free(ground: &Ground, handle: dmaheap_mapper::abi::BufferHandle) {
+fn use_and_free(ground: &Ground, handle: BufferHandle) {
     let v5 = &ground.mapper.table().v5;
     let mut start = std::ptr::null_mut();
     // SAFETY: an imported handle, no fence, a place for an address.

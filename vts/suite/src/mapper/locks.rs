@@ -11,7 +11,7 @@ use std::time::Duration;
 use dmaheap_aidl::allocator::BufferDescriptorInfo;
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use dmaheap_buffer::{Format, Type, Usage};
-use dmaheap_mapper::abi::{ARect, Code};
+use dmaheap_imapper::{ARect, Code};
 use libtest_mimic::Trial;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::c_void;

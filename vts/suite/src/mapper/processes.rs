@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dmaheap_buffer::metadata::{HEADER_SIZE, ORIGIN_SIZE};
 use dmaheap_buffer::{Type, Usage, Value};
-use dmaheap_mapper::abi::Code;
+use dmaheap_imapper::Code;
 use libtest_mimic::Trial;
 
 use super::ground::{CPU, Ground, Test, expect_value, trial};

@@ -5,7 +5,7 @@ use dmaheap_aidl::allocator::BufferDescriptorInfo;
 use dmaheap_buffer::handle::{FDS, INTS};
 use dmaheap_buffer::standard::Rect;
 use dmaheap_buffer::{Type, Value};
-use dmaheap_mapper::abi::{Code, MetadataType};
+use dmaheap_imapper::{Code, MetadataType};
 use libtest_mimic::Trial;
 use nix::libc::c_void;
 

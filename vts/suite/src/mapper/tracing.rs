@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use dmaheap_buffer::{Type, Usage, Value};
-use dmaheap_mapper::abi::Code;
+use dmaheap_imapper::Code;
 use libtest_mimic::Trial;
 use nix::libc;
 use nix::sys::ptrace;

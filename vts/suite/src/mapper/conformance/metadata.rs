@@ -8,7 +8,7 @@ use dmaheap_aidl::allocator::BufferDescriptorInfo;
 use dmaheap_aidl::common::{BlendMode, BufferUsage, Dataspace, PixelFormat};
 use dmaheap_buffer::standard::{Extendable, Rect};
 use dmaheap_buffer::{Type, Usage, Value};
-use dmaheap_mapper::abi::{self, Code};
+use dmaheap_imapper::{Code, MetadataType, MetadataTypeDescription};
 
 use super::require_rgba;
 use crate::allocator::service::good;
@@ -183,7 +183,7 @@ pub fn get_stride(ground: &Ground) -> Test {
     Ok(())
 }
 
-fn list(ground: &Ground) -> &'static [abi::MetadataTypeDescription] {
+fn list(ground: &Ground) -> &'static [MetadataTypeDescription] {
     let (mut list, mut count) = (ptr::null(), 0);
     // SAFETY: places for a pointer and a number.
     let code =
@@ -193,7 +193,7 @@ fn list(ground: &Ground) -> &'static [abi::MetadataTypeDescription] {
     unsafe { std::slice::from_raw_parts(list, count) }
 }
 
-fn find(ground: &Ground, kind: Type) -> Option<&'static abi::MetadataTypeDescription> {
+fn find(ground: &Ground, kind: Type) -> Option<&'static MetadataTypeDescription> {
     list(ground).iter().find(|d| {
         // SAFETY: the interface says that it is a string.
         let name = unsafe { CStr::from_ptr(d.metadata_type.name) };
@@ -258,7 +258,7 @@ pub fn get_metadata_bad_value(ground: &Ground) -> Test {
 pub fn get_unsupported_metadata(ground: &Ground) -> Test {
     let buffer = ground.imported()?;
     let v5 = &ground.mapper.table().v5;
-    let fake = abi::MetadataType { name: c"Fake".as_ptr(), value: 1 };
+    let fake = MetadataType { name: c"Fake".as_ptr(), value: 1 };
     // SAFETY: an imported handle; null asks for the size.
     let got = unsafe { (v5.get_metadata)(buffer.handle(), fake, ptr::null_mut(), 0) };
     assert_eq!(Code(-got), Code::UNSUPPORTED);

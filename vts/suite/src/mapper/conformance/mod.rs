@@ -12,7 +12,7 @@ use dmaheap_aidl::common::PixelFormat;
 use dmaheap_buffer::Usage;
 use dmaheap_buffer::format::ComponentKind;
 use dmaheap_buffer::standard::PlaneLayout;
-use dmaheap_mapper::abi::{self, ARect, Code};
+use dmaheap_imapper::{AIMapper, ARect, Code, VERSION};
 use libtest_mimic::Trial;
 
 use super::ground::{Allocation, CPU, EMPTY, Ground, Test, expect_refused, picture, trial};
@@ -89,7 +89,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// As numbers, so that a null one would show.
-fn functions(table: &abi::AIMapper) -> [usize; 15] {
+fn functions(table: &AIMapper) -> [usize; 15] {
     let start = (&raw const table.v5).cast::<[usize; 15]>();
     // SAFETY: the table is 15 function pointers and nothing else.
     unsafe { start.read() }
@@ -103,7 +103,7 @@ fn version_checks(ground: &Ground) -> Test {
 
 fn all_callbacks_defined(ground: &Ground) -> Test {
     let table = ground.mapper.table();
-    assert!(table.version >= abi::VERSION);
+    assert!(table.version >= VERSION);
     assert!(functions(table).iter().all(|function| *function != 0), "{table:?}");
     Ok(())
 }

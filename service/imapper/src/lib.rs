@@ -1,12 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The C declarations of `android/hardware/graphics/mapper/IMapper.h`, version
 //! 5, and of the structures it takes from others. Every offset is asserted.
+//!
+//! There is no code here, and no symbol: whoever calls a mapper, or stands in
+//! front of one, takes these declarations and loads the library.
 
 use std::mem::{align_of, offset_of, size_of};
 
 use libc::{c_char, c_int, c_void};
 
-pub use crate::error::Code;
+/// `AIMapper_Error`; a number, because it also comes from other libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Code(pub i32);
+
+impl Code {
+    /// It worked.
+    pub const NONE: Code = Code(0);
+    /// The handle is none, or not in the state for this.
+    pub const BAD_BUFFER: Code = Code(2);
+    /// An argument is impossible.
+    pub const BAD_VALUE: Code = Code(3);
+    /// It may work later.
+    pub const NO_RESOURCES: Code = Code(5);
+    /// It will never work.
+    pub const UNSUPPORTED: Code = Code(7);
+}
 
 /// `native_handle_t`, in front of its integers.
 #[derive(Debug)]
@@ -69,7 +88,7 @@ pub type BeginDump = Option<unsafe extern "C" fn(*mut c_void)>;
 pub type Dump = Option<unsafe extern "C" fn(*mut c_void, MetadataType, *const c_void, usize)>;
 
 /// `AIMapperV5`. Functions are described in the public header.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 #[repr(C)]
 #[allow(missing_docs)]
 pub struct AIMapperV5 {
@@ -94,7 +113,7 @@ pub struct AIMapperV5 {
 }
 
 /// `AIMapper`, aligned as `max_align_t` is.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 #[cfg_attr(target_pointer_width = "64", repr(C, align(16)))]
 #[cfg_attr(not(target_pointer_width = "64"), repr(C, align(8)))]
 pub struct AIMapper {

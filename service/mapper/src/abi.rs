@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The C interface: its types, and where a client's calls come in.
+//! The C interface: where a client's calls come in.
 //!
 //! What comes from a client is made safe here: a pointer is read once, counts
 //! before what they count, and everything behind is called with values. A
 //! handle that must be imported is not read at all, see [`crate::registry`].
 //! A panic, which would be a defect of this library, ends here as an error.
 
-mod types;
-
-pub use types::*;
+pub use dmaheap_imapper::*;
 
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};

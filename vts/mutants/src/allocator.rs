@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Broken allocators: this project's own service, asked something else or answered for.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::mem;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::abort;
+use std::sync::Mutex;
+use std::thread::sleep;
+use std::time::Duration;
+
+use dmaheap_aidl::allocator::{
+    AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
+};
+use dmaheap_aidl::binder::{self, Caller, ParcelFileDescriptor, Result};
+use dmaheap_aidl::common::{BufferUsage, NativeHandle};
+use dmaheap_allocator::service::Service;
+use dmaheap_allocator::{Allocator, Policy, policy};
+use dmaheap_buffer::metadata::HEADER_SIZE;
+use dmaheap_buffer::{Handle, Usage};
+use dmaheap_suite::dmabuf::DmaBuf;
+
+use crate::{ALLOCATOR, INSTANCE, Mutant, OUR_ALLOCATOR, mapper};
+
+/// What is done instead of what the sound service does.
+#[derive(Debug)]
+pub enum Defect {
+    /// In `isSupported`.
+    Supports(fn(&Service, &BufferDescriptorInfo) -> Result<bool>),
+    /// In `allocate2`.
+    Allocates(fn(&Service, &BufferDescriptorInfo, i32) -> Result<AllocationResult>),
+    /// To what `allocate2` gives.
+    Changes(fn(&mut AllocationResult)),
+    /// In `getIMapperLibrarySuffix`.
+    Names(&'static str),
+    /// In the dump.
+    Reports(&'static str),
+}
+
+use Defect::{Allocates, Changes, Names, Reports, Supports};
+
+/// All broken allocators.
+pub const MUTANTS: &[Mutant<Defect>] = &[
+    any("supports_nothing", "CanAllocate", Supports(|_, _| Ok(false))),
+    any(
+        "supports_everything",
+        "descriptor::impossible_ones_are_refused",
+        Supports(|_, _| Ok(true)),
+    ),
+    any(
+        "gives_more_than_it_announces",
+        "contract::random_descriptors_agree_with_is_supported",
+        Supports(|sound, info| Ok(info.width % 2 == 0 && sound.isSupported(info)?)),
+    ),
+    any(
+        "announces_more_than_it_gives",
+        "FrontBuffer",
+        Allocates(|sound, info, count| {
+            if has(info, BufferUsage::FRONT_BUFFER) {
+                refused()
+            } else {
+                sound.allocate2(info, count)
+            }
+        }),
+    ),
+    any(
+        "ignores_unknown_usages",
+        "RejectsUnknownUsages",
+        Allocates(|sound, info, count| {
+            let known = BufferUsage(info.usage.0 & 0x33);
+            sound.allocate2(info, count).or_else(|_| {
+                sound.allocate2(&BufferDescriptorInfo { usage: known, ..copy(info) }, count)
+            })
+        }),
+    ),
+    any(
+        "ignores_options",
+        "RejectsUnknownOptions",
+        Allocates(|sound, info, count| sound.allocate2(&copy(info), count)),
+    ),
+    any(
+        "refuses_odd_sizes",
+        "descriptor::odd_sizes_and_endless_names_are_served",
+        Allocates(
+            |sound, info, count| {
+                if info.width % 2 == 0 { sound.allocate2(info, count) } else { refused() }
+            },
+        ),
+    ),
+    any(
+        "gives_none_of_none",
+        "descriptor::counts_below_one_are_refused",
+        Allocates(|sound, info, count| match count {
+            ..1 => Ok(AllocationResult { stride: 0, buffers: Vec::new() }),
+            _ => sound.allocate2(info, count),
+        }),
+    ),
+    any(
+        "refuses_without_a_code",
+        "descriptor::counts_below_one_are_refused",
+        Allocates(|sound, info, count| {
+            sound
+                .allocate2(info, count)
+                .map_err(|_| binder::library::ExceptionCode::IllegalArgument.into())
+        }),
+    ),
+    any(
+        "refuses_with_another_code",
+        "contract::random_descriptors_agree_with_is_supported",
+        Allocates(|sound, info, count| {
+            let busy = |_| binder::service_error(AllocationError::NO_RESOURCES, "later, perhaps");
+            sound.allocate2(info, count).map_err(busy)
+        }),
+    ),
+    any(
+        "dies_of_what_it_refuses",
+        "descriptor::impossible_ones_are_refused",
+        Allocates(|sound, info, count| sound.allocate2(info, count).or_else(|_| abort())),
+    ),
+    any("gives_one_less", "CanAllocate", Changes(|given| drop(given.buffers.pop()))),
+    any("stride_off_by_one", "buffer::holds_what_it_says", Changes(|given| given.stride += 1)),
+    any(
+        "gives_one_buffer_twice",
+        "buffer::ids_are_unique",
+        Changes(|given| {
+            if let [first, .., last] = &mut given.buffers[..] {
+                *last = duplicate(first);
+            }
+        }),
+    ),
+    any(
+        "swaps_the_descriptors",
+        "buffer::ids_are_unique",
+        Changes(|given| {
+            given.buffers.iter_mut().for_each(|buffer| buffer.fds.reverse());
+        }),
+    ),
+    any(
+        "gives_too_few_rows",
+        "buffer::holds_what_it_says",
+        Allocates(|sound, info, count| {
+            let flat = BufferDescriptorInfo { height: 1, ..copy(info) };
+            let mut given = sound.allocate2(info, count)?;
+            for (buffer, flat) in
+                given.buffers.iter_mut().zip(sound.allocate2(&flat, count)?.buffers)
+            {
+                buffer.fds.splice(..1, flat.fds.into_iter().take(1));
+            }
+            Ok(given)
+        }),
+    ),
+    any(
+        "clears_all_but_the_end",
+        "content::is_zero_at_first",
+        Changes(|given| {
+            for buffer in &given.buffers {
+                let last = size_of_pixels(buffer) - 1;
+                overwrite(&buffer.fds[0], |at, _| if at == last { 0xa5 } else { 0 });
+            }
+        }),
+    ),
+    any(
+        "hands_on_what_apps_drew",
+        "content::is_zero_after_another_uid_had_the_memory",
+        Changes(hand_on_what_apps_drew),
+    ),
+    any(
+        "leaks_a_descriptor",
+        "CanAllocate",
+        Changes(|given| {
+            given.buffers.iter().for_each(|buffer| mem::forget(another(&buffer.fds[0])));
+        }),
+    ),
+    any(
+        "leaks_when_it_refuses",
+        "descriptor::impossible_ones_are_refused",
+        Allocates(|sound, info, count| {
+            sound.allocate2(info, count).inspect_err(|_| mem::forget(io::pipe()))
+        }),
+    ),
+    any(
+        "keeps_every_hundredth",
+        "clients::2048_buffers_of_1024_squared_do_not_grow",
+        Changes(|given| {
+            static COUNT: Mutex<u32> = Mutex::new(0);
+            let mut count = COUNT.lock().unwrap();
+            *count += 1;
+            if count.is_multiple_of(100) {
+                mem::forget(another(&given.buffers[0].fds[0]));
+            }
+        }),
+    ),
+    any(
+        "keeps_what_apps_have",
+        "clients::one_that_dies_leaves_nothing",
+        Changes(|given| {
+            if Caller::current().uid != ROOT {
+                given.buffers.iter().for_each(|buffer| mem::forget(duplicate(buffer)));
+            }
+        }),
+    ),
+    any(
+        "serves_one_at_a_time",
+        "clients::eight_at_once",
+        Allocates(|sound, info, count| {
+            static BUSY: Mutex<()> = Mutex::new(());
+            let Ok(_busy) = BUSY.try_lock() else { return refused() };
+            sleep(Duration::from_millis(5));
+            sound.allocate2(info, count)
+        }),
+    ),
+    any("names_no_mapper", "interface::version_2_names_its_mapper", Names("")),
+    ours(
+        "gives_the_camera_scattered_memory",
+        "report::every_heap_serves_its_rule",
+        Allocates(|sound, info, count| without(BufferUsage::CAMERA_OUTPUT, sound, info, count)),
+    ),
+    ours(
+        "gives_the_display_scattered_memory",
+        "report::contiguous_heaps_give_one_segment",
+        Allocates(|sound, info, count| {
+            without(BufferUsage::COMPOSER_CLIENT_TARGET, sound, info, count)
+        }),
+    ),
+    ours(
+        "clears_no_reserved_region",
+        "buffer::reserved_regions_are_zero",
+        Changes(|given| {
+            for buffer in &given.buffers {
+                let keep = |at, byte| if at < HEADER_SIZE { byte } else { 0xa5 };
+                overwrite(&buffer.fds[1], keep);
+            }
+        }),
+    ),
+    ours(
+        "has_no_largest_count",
+        "descriptor::counts_out_of_range_are_refused",
+        Allocates(|sound, info, count| sound.allocate2(info, count.min(64))),
+    ),
+    ours("reports_in_words_only", "dump::is_json_whatever_else_is_asked", Reports("all is well\n")),
+];
+
+const fn any(name: &'static str, case: &'static str, defect: Defect) -> Mutant<Defect> {
+    Mutant::found_by(name, ALLOCATOR, case, defect)
+}
+
+const fn ours(name: &'static str, case: &'static str, defect: Defect) -> Mutant<Defect> {
+    Mutant::found_by(name, OUR_ALLOCATOR, case, defect)
+}
+
+const ROOT: u32 = 0;
+
+fn has(info: &BufferDescriptorInfo, usage: BufferUsage) -> bool {
+    info.usage.0 & usage.0 == usage.0
+}
+
+/// The same without options, which no sound request has.
+fn copy(info: &BufferDescriptorInfo) -> BufferDescriptorInfo {
+    BufferDescriptorInfo {
+        name: info.name,
+        width: info.width,
+        height: info.height,
+        layerCount: info.layerCount,
+        format: info.format,
+        usage: info.usage,
+        reservedSize: info.reservedSize,
+        additionalOptions: Vec::new(),
+    }
+}
+
+fn refused() -> Result<AllocationResult> {
+    Err(binder::service_error(AllocationError::UNSUPPORTED, "a defect"))
+}
+
+/// Memory as for a buffer without `usage`, in handles that tell of it.
+fn without(
+    usage: BufferUsage,
+    sound: &Service,
+    info: &BufferDescriptorInfo,
+    count: i32,
+) -> Result<AllocationResult> {
+    if !has(info, usage) {
+        return sound.allocate2(info, count);
+    }
+    let other = BufferUsage(info.usage.0 & !usage.0 | BufferUsage::GPU_TEXTURE.0);
+    let other = BufferDescriptorInfo { usage: other, ..copy(info) };
+    let mut given = sound.allocate2(&other, count)?;
+    for buffer in &mut given.buffers {
+        let mut handle = Handle::decode(&buffer.ints).unwrap();
+        handle.usage = Usage::new(info.usage.0.cast_unsigned(), 0).unwrap();
+        buffer.ints = handle.encode();
+    }
+    Ok(given)
+}
+
+fn another(fd: &ParcelFileDescriptor) -> OwnedFd {
+    fd.as_ref().try_clone().unwrap()
+}
+
+fn duplicate(buffer: &NativeHandle) -> NativeHandle {
+    let fds = buffer.fds.iter().map(|fd| ParcelFileDescriptor::new(another(fd))).collect();
+    NativeHandle { fds, ints: buffer.ints.clone() }
+}
+
+fn size_of_pixels(buffer: &NativeHandle) -> usize {
+    DmaBuf::new(another(&buffer.fds[0])).unwrap().size().unwrap()
+}
+
+/// Gives a dma-buf the bytes that `change` makes of their offsets and their values.
+fn overwrite(fd: &ParcelFileDescriptor, change: impl Fn(usize, u8) -> u8) {
+    let buffer = DmaBuf::new(another(fd)).unwrap();
+    let mut mapping = buffer.map().unwrap();
+    let before = mapping.read().unwrap();
+    mapping.fill(|at| change(at, before[at])).unwrap();
+}
+
+/// A pool that forgets to clear.
+fn hand_on_what_apps_drew(given: &mut AllocationResult) {
+    static DRAWN: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
+    let mut drawn = DRAWN.lock().unwrap();
+    for buffer in &mut given.buffers {
+        let size = size_of_pixels(buffer);
+        let fits =
+            |fd: &OwnedFd| DmaBuf::new(fd.try_clone().unwrap()).unwrap().size().unwrap() == size;
+        if Caller::current().uid != ROOT {
+            drawn.push(another(&buffer.fds[0]));
+        } else if let Some(at) = drawn.iter().position(fits) {
+            buffer.fds[0] = ParcelFileDescriptor::new(drawn.remove(at));
+        }
+    }
+}
+
+/// The sound service with a defect, or without.
+#[derive(Debug)]
+struct Broken {
+    sound: Service,
+    /// Without one, the mapper is what may be broken.
+    defect: Option<&'static Defect>,
+}
+
+impl Broken {
+    fn report(&self, writer: &mut dyn io::Write, options: &[String]) -> io::Result<()> {
+        match self.defect {
+            Some(Reports(text)) => writer.write_all(text.as_bytes()),
+            _ => self.sound.write_report(writer, options),
+        }
+    }
+}
+
+dmaheap_aidl::interface_with_dump!(Broken, Broken::report);
+
+impl IAllocator for Broken {
+    #[allow(deprecated)]
+    fn allocate(&self, descriptor: &[u8], count: i32) -> Result<AllocationResult> {
+        self.sound.allocate(descriptor, count)
+    }
+
+    fn allocate2(&self, info: &BufferDescriptorInfo, count: i32) -> Result<AllocationResult> {
+        match self.defect {
+            Some(Allocates(instead)) => instead(&self.sound, info, count),
+            Some(Changes(change)) => self.sound.allocate2(info, count).map(|mut given| {
+                change(&mut given);
+                given
+            }),
+            _ => self.sound.allocate2(info, count),
+        }
+    }
+
+    fn isSupported(&self, info: &BufferDescriptorInfo) -> Result<bool> {
+        match self.defect {
+            Some(Supports(instead)) => instead(&self.sound, info),
+            _ => self.sound.isSupported(info),
+        }
+    }
+
+    fn getIMapperLibrarySuffix(&self) -> Result<String> {
+        match self.defect {
+            Some(Names(suffix)) => Ok((*suffix).to_owned()),
+            Some(_) => self.sound.getIMapperLibrarySuffix(),
+            None => Ok(mapper::SUFFIX.to_owned()),
+        }
+    }
+}
+
+/// Serves the mutant of this name with the board's policy.
+///
+/// # Errors
+/// As those of the service itself.
+pub fn serve(name: &str) -> std::result::Result<Infallible, Box<dyn Error>> {
+    let (policy, _) = Policy::load(Path::new(policy::PATH))?;
+    let defect = MUTANTS.iter().find(|mutant| mutant.name == name).map(|mutant| &mutant.defect);
+    let allocator = Allocator::new(policy);
+    allocator.start();
+    binder::serve(INSTANCE, Broken { sound: Service::new(allocator), defect })
+}
