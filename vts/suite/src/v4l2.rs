@@ -187,6 +187,23 @@ pub fn find_vivid(direction: Direction) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::NotFound, format!("no vivid {end} node")))
 }
 
+/// Opens vivid and gives it these dma-bufs, which hold NV12 pictures of 1920 x 1080.
+pub fn offer(
+    direction: Direction,
+    buffers: &[RawFd],
+    select: impl FnOnce(&Device) -> io::Result<()>,
+) -> io::Result<Device> {
+    let device = Device::open(&find_vivid(direction)?, direction)?;
+    select(&device)?;
+    device.set_timings(&CEA_1920X1080P60)?;
+    let size = device.set_format(1920, 1080, 1920, NV12)?;
+    device.request_buffers(buffers.len() as u32)?;
+    for (index, buffer) in buffers.iter().enumerate() {
+        device.queue(index as u32, *buffer, size)?;
+    }
+    Ok(device)
+}
+
 /// A video node. Closing it stops the stream and drops the buffers.
 #[derive(Debug)]
 pub struct Device {

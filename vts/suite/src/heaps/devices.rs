@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
@@ -17,7 +18,7 @@ use super::heap::{DEFAULT, Heap, MIB, PAGE, Request};
 use super::memory::Memory;
 use super::trial;
 use crate::dmabuf::{DmaBuf, PROBE, SYNC_END, SYNC_READ, SYNC_WRITE};
-use crate::program::Outcome;
+use crate::program::{Outcome, skip};
 
 const VGEM: &str = "/dev/dri/renderD128";
 
@@ -74,8 +75,14 @@ impl Vgem {
     }
 }
 
+/// Skips a test that needs this node.
+fn require(node: &str) -> Outcome {
+    if Path::new(node).exists() { Ok(()) } else { skip(format!("this kernel has no {node}")) }
+}
+
 /// Not so the default region's small buffers, which may lie anywhere.
 fn one_segment() -> Outcome {
+    require(PROBE)?;
     for region in Heap::regions()? {
         let place = region.place()?;
         let smallest = if region.name == DEFAULT { 128 << 10 } else { PAGE };
@@ -96,6 +103,7 @@ fn one_segment() -> Outcome {
 }
 
 fn kept_by_a_device() -> Outcome {
+    require(VGEM)?;
     for region in Heap::regions()? {
         let before = region.count("buffers")?;
         let vgem = Vgem::open()?;
@@ -193,6 +201,8 @@ fn mappings_and_close() -> Outcome {
 }
 
 fn devices_and_close() -> Outcome {
+    require(PROBE)?;
+    require(VGEM)?;
     for heap in Heap::all()? {
         race(&heap, &[probe, import, sync, probe, map_and_write])?;
     }

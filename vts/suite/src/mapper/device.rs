@@ -43,20 +43,14 @@ fn frames(ground: &Ground) -> Result<Vec<Allocation>, Box<dyn Error>> {
     (0..BUFFERS).map(|_| frame(ground)).collect()
 }
 
-/// Opens vivid, gives it these buffers, and starts it.
+/// Gives vivid these buffers, and starts it.
 fn start(
     direction: Direction,
     buffers: &[Allocation],
     select: impl FnOnce(&Device) -> io::Result<()>,
 ) -> io::Result<Device> {
-    let device = Device::open(&v4l2::find_vivid(direction)?, direction)?;
-    select(&device)?;
-    device.set_timings(&v4l2::CEA_1920X1080P60)?;
-    let size = device.set_format(WIDTH, HEIGHT, WIDTH, v4l2::NV12)?;
-    device.request_buffers(buffers.len() as u32)?;
-    for (index, buffer) in buffers.iter().enumerate() {
-        device.queue(index as u32, buffer.raw.fds()[0], size)?;
-    }
+    let pixels: Vec<_> = buffers.iter().map(|buffer| buffer.raw.fds()[0]).collect();
+    let device = v4l2::offer(direction, &pixels, select)?;
     device.start()?;
     Ok(device)
 }

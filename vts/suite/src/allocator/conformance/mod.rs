@@ -10,6 +10,7 @@ mod clients;
 mod contents;
 mod contract;
 mod descriptors;
+mod devices;
 mod restart;
 #[cfg(not(soong))]
 mod transport;
@@ -33,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         transport::trials(),
         clients::trials(),
         contents::trials(),
+        devices::trials(),
         restart::trials(),
     ]
     .into_iter()

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Broken allocators: this project's own service, asked something else or answered for.
 
-use std::convert::Infallible;
-use std::error::Error;
+mod broken;
+
 use std::io;
 use std::mem;
-use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::process::abort;
 use std::sync::Mutex;
 use std::thread::sleep;
@@ -15,15 +13,15 @@ use std::time::Duration;
 use dmaheap_aidl::allocator::{
     AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
 };
-use dmaheap_aidl::binder::{self, Caller, ParcelFileDescriptor, Result};
-use dmaheap_aidl::common::{BufferUsage, NativeHandle};
+use dmaheap_aidl::binder::{self, Caller, Result};
+use dmaheap_aidl::common::BufferUsage;
 use dmaheap_allocator::service::Service;
-use dmaheap_allocator::{Allocator, Policy, policy};
 use dmaheap_buffer::metadata::HEADER_SIZE;
-use dmaheap_buffer::{Handle, Usage};
-use dmaheap_suite::dmabuf::DmaBuf;
 
-use crate::{ALLOCATOR, INSTANCE, Mutant, OUR_ALLOCATOR, mapper};
+use crate::{ALLOCATOR, Mutant, OUR_ALLOCATOR};
+use broken::*;
+
+pub use broken::serve;
 
 /// What is done instead of what the sound service does.
 #[derive(Debug)]
@@ -34,13 +32,15 @@ pub enum Defect {
     Allocates(fn(&Service, &BufferDescriptorInfo, i32) -> Result<AllocationResult>),
     /// To what `allocate2` gives.
     Changes(fn(&mut AllocationResult)),
+    /// Memory as for another usage, where this one is asked for.
+    Mistakes(BufferUsage, BufferUsage),
     /// In `getIMapperLibrarySuffix`.
     Names(&'static str),
     /// In the dump.
     Reports(&'static str),
 }
 
-use Defect::{Allocates, Changes, Names, Reports, Supports};
+use Defect::{Allocates, Changes, Mistakes, Names, Reports, Supports};
 
 /// All broken allocators.
 pub const MUTANTS: &[Mutant<Defect>] = &[
@@ -213,17 +213,20 @@ pub const MUTANTS: &[Mutant<Defect>] = &[
         }),
     ),
     any("names_no_mapper", "interface::version_2_names_its_mapper", Names("")),
-    ours(
+    any(
         "gives_the_camera_scattered_memory",
+        "device::a_camera_takes_the_buffers_for_it",
+        Mistakes(BufferUsage::CAMERA_OUTPUT, BufferUsage::GPU_TEXTURE),
+    ),
+    ours(
+        "gives_the_display_memory_of_the_cameras",
         "report::every_heap_serves_its_rule",
-        Allocates(|sound, info, count| without(BufferUsage::CAMERA_OUTPUT, sound, info, count)),
+        Mistakes(BufferUsage::COMPOSER_CLIENT_TARGET, BufferUsage::CAMERA_OUTPUT),
     ),
     ours(
         "gives_the_display_scattered_memory",
         "report::contiguous_heaps_give_one_segment",
-        Allocates(|sound, info, count| {
-            without(BufferUsage::COMPOSER_CLIENT_TARGET, sound, info, count)
-        }),
+        Mistakes(BufferUsage::COMPOSER_CLIENT_TARGET, BufferUsage::GPU_TEXTURE),
     ),
     ours(
         "clears_no_reserved_region",
@@ -249,150 +252,4 @@ const fn any(name: &'static str, case: &'static str, defect: Defect) -> Mutant<D
 
 const fn ours(name: &'static str, case: &'static str, defect: Defect) -> Mutant<Defect> {
     Mutant::found_by(name, OUR_ALLOCATOR, case, defect)
-}
-
-const ROOT: u32 = 0;
-
-fn has(info: &BufferDescriptorInfo, usage: BufferUsage) -> bool {
-    info.usage.0 & usage.0 == usage.0
-}
-
-/// The same without options, which no sound request has.
-fn copy(info: &BufferDescriptorInfo) -> BufferDescriptorInfo {
-    BufferDescriptorInfo {
-        name: info.name,
-        width: info.width,
-        height: info.height,
-        layerCount: info.layerCount,
-        format: info.format,
-        usage: info.usage,
-        reservedSize: info.reservedSize,
-        additionalOptions: Vec::new(),
-    }
-}
-
-fn refused() -> Result<AllocationResult> {
-    Err(binder::service_error(AllocationError::UNSUPPORTED, "a defect"))
-}
-
-/// Memory as for a buffer without `usage`, in handles that tell of it.
-fn without(
-    usage: BufferUsage,
-    sound: &Service,
-    info: &BufferDescriptorInfo,
-    count: i32,
-) -> Result<AllocationResult> {
-    if !has(info, usage) {
-        return sound.allocate2(info, count);
-    }
-    let other = BufferUsage(info.usage.0 & !usage.0 | BufferUsage::GPU_TEXTURE.0);
-    let other = BufferDescriptorInfo { usage: other, ..copy(info) };
-    let mut given = sound.allocate2(&other, count)?;
-    for buffer in &mut given.buffers {
-        let mut handle = Handle::decode(&buffer.ints).unwrap();
-        handle.usage = Usage::new(info.usage.0.cast_unsigned(), 0).unwrap();
-        buffer.ints = handle.encode();
-    }
-    Ok(given)
-}
-
-fn another(fd: &ParcelFileDescriptor) -> OwnedFd {
-    fd.as_ref().try_clone().unwrap()
-}
-
-fn duplicate(buffer: &NativeHandle) -> NativeHandle {
-    let fds = buffer.fds.iter().map(|fd| ParcelFileDescriptor::new(another(fd))).collect();
-    NativeHandle { fds, ints: buffer.ints.clone() }
-}
-
-fn size_of_pixels(buffer: &NativeHandle) -> usize {
-    DmaBuf::new(another(&buffer.fds[0])).unwrap().size().unwrap()
-}
-
-/// Gives a dma-buf the bytes that `change` makes of their offsets and their values.
-fn overwrite(fd: &ParcelFileDescriptor, change: impl Fn(usize, u8) -> u8) {
-    let buffer = DmaBuf::new(another(fd)).unwrap();
-    let mut mapping = buffer.map().unwrap();
-    let before = mapping.read().unwrap();
-    mapping.fill(|at| change(at, before[at])).unwrap();
-}
-
-/// A pool that forgets to clear.
-fn hand_on_what_apps_drew(given: &mut AllocationResult) {
-    static DRAWN: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
-    let mut drawn = DRAWN.lock().unwrap();
-    for buffer in &mut given.buffers {
-        let size = size_of_pixels(buffer);
-        let fits =
-            |fd: &OwnedFd| DmaBuf::new(fd.try_clone().unwrap()).unwrap().size().unwrap() == size;
-        if Caller::current().uid != ROOT {
-            drawn.push(another(&buffer.fds[0]));
-        } else if let Some(at) = drawn.iter().position(fits) {
-            buffer.fds[0] = ParcelFileDescriptor::new(drawn.remove(at));
-        }
-    }
-}
-
-/// The sound service with a defect, or without.
-#[derive(Debug)]
-struct Broken {
-    sound: Service,
-    /// Without one, the mapper is what may be broken.
-    defect: Option<&'static Defect>,
-}
-
-impl Broken {
-    fn report(&self, writer: &mut dyn io::Write, options: &[String]) -> io::Result<()> {
-        match self.defect {
-            Some(Reports(text)) => writer.write_all(text.as_bytes()),
-            _ => self.sound.write_report(writer, options),
-        }
-    }
-}
-
-dmaheap_aidl::interface_with_dump!(Broken, Broken::report);
-
-impl IAllocator for Broken {
-    #[allow(deprecated)]
-    fn allocate(&self, descriptor: &[u8], count: i32) -> Result<AllocationResult> {
-        self.sound.allocate(descriptor, count)
-    }
-
-    fn allocate2(&self, info: &BufferDescriptorInfo, count: i32) -> Result<AllocationResult> {
-        match self.defect {
-            Some(Allocates(instead)) => instead(&self.sound, info, count),
-            Some(Changes(change)) => self.sound.allocate2(info, count).map(|mut given| {
-                change(&mut given);
-                given
-            }),
-            _ => self.sound.allocate2(info, count),
-        }
-    }
-
-    fn isSupported(&self, info: &BufferDescriptorInfo) -> Result<bool> {
-        match self.defect {
-            Some(Supports(instead)) => instead(&self.sound, info),
-            _ => self.sound.isSupported(info),
-        }
-    }
-
-    fn getIMapperLibrarySuffix(&self) -> Result<String> {
-        match self.defect {
-            Some(Names(suffix)) => Ok((*suffix).to_owned()),
-            Some(_) => self.sound.getIMapperLibrarySuffix(),
-            None => Ok(mapper::SUFFIX.to_owned()),
-        }
-    }
-}
-
-/// Serves the mutant of this name with the board's policy.
-///
-/// # Errors
-/// As those of the service itself.
-pub fn serve(name: &str) -> std::result::Result<Infallible, Box<dyn Error>> {
-    let (policy, _) = Policy::load(Path::new(policy::PATH))?;
-    let defect = MUTANTS.iter().find(|mutant| mutant.name == name).map(|mutant| &mutant.defect);
-    let allocator = Allocator::new(policy);
-    allocator.start();
-    binder::serve(INSTANCE, Broken { sound: Service::new(allocator), defect })
 }

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a device needs of a buffer that is for it. The one device here that any Linux may have is
+//! V4L2's vivid, a camera that writes to physically contiguous memory only (`vivid.allocators=1`).
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use dmaheap_aidl::allocator::BufferDescriptorInfo;
+use dmaheap_aidl::common::{BufferUsage, PixelFormat};
+use libtest_mimic::Trial;
+
+use super::trial;
+use crate::allocator::service::{connect, good};
+use crate::program::{Outcome, skip};
+use crate::v4l2::{self, Direction};
+
+pub fn trials() -> Vec<Trial> {
+    vec![trial("device::a_camera_takes_the_buffers_for_it", camera_takes_its_buffers)]
+}
+
+fn camera_takes_its_buffers() -> Outcome {
+    if v4l2::find_vivid(Direction::Capture).is_err() {
+        return skip("there is no vivid, the V4L2 camera that needs contiguous memory");
+    }
+    let frame = BufferDescriptorInfo {
+        width: 1920,
+        height: 1080,
+        format: PixelFormat::YCBCR_420_888,
+        usage: BufferUsage::CAMERA_OUTPUT | BufferUsage::GPU_TEXTURE,
+        ..good()
+    };
+    let given = connect()?.allocate2(&frame, 4)?;
+    // Where a handle begins with its pixels, as every allocator's that is known does.
+    let pixels = given.buffers.iter().filter_map(|buffer| buffer.fds.first());
+    let pixels: Vec<_> = pixels.map(|fd| fd.as_ref().as_raw_fd()).collect();
+    let camera = v4l2::offer(Direction::Capture, &pixels, |device| device.select_input("HDMI"))
+        .map_err(|error| io::Error::new(error.kind(), format!("the camera refuses: {error}")))?;
+    Ok(camera.request_buffers(0)?)
+}
