@@ -105,9 +105,9 @@ pub enum Error {
         /// What the kernel said.
         cause: Errno,
     },
-    /// The policy file could not be read.
-    #[error("cannot read the policy file {path}: {cause}")]
-    PolicyFile {
+    /// A file of the board's could not be read.
+    #[error("cannot read {path}: {cause}")]
+    File {
         /// The file.
         path: PathBuf,
         /// What the kernel said.
@@ -151,7 +151,7 @@ impl Error {
             | Error::HeapExhausted { .. }
             | Error::Quota { .. }
             | Error::System { .. }
-            | Error::PolicyFile { .. }
+            | Error::File { .. }
             | Error::Policy(_) => AllocationError::NO_RESOURCES,
         }
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Arguments, Done, Outcome, print_json};
 use crate::policy::chain::{self, Board};
-use crate::policy::{Findings, Severity};
+use crate::policy::{self, Findings, Severity};
 use crate::{Error, Policy};
 
 /// One finding, with its file.
@@ -38,10 +38,11 @@ pub(super) fn run(mut arguments: Arguments) -> Done {
     }
     let mut all = Vec::new();
     for file in &files {
-        match Policy::load(Path::new(file)) {
+        let text = policy::read(Path::new(file))?;
+        match Policy::parse(file, &text) {
             Ok((policy, findings)) => {
                 all.push(findings);
-                all.extend(chain::check(&policy, Path::new(file), &board)?);
+                all.extend(chain::check(&policy, file, &text, &board)?);
             }
             Err(Error::Policy(findings)) => all.push(findings),
             Err(other) => return Err(other.into()),

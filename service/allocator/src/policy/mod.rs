@@ -86,12 +86,10 @@ impl Policy {
     /// Reads and validates a policy file; warnings come along.
     ///
     /// # Errors
-    /// [`Error::PolicyFile`] if it cannot be read, [`Error::Policy`] if it has
+    /// [`Error::File`] if it cannot be read, [`Error::Policy`] if it has
     /// any error.
     pub fn load(path: &Path) -> Result<(Policy, Findings)> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|cause| Error::PolicyFile { path: path.to_owned(), cause })?;
-        Policy::parse(&path.display().to_string(), &text)
+        Policy::parse(&path.display().to_string(), &read(path)?)
     }
 
     /// Validates the text of a policy file.
@@ -174,6 +172,14 @@ impl Policy {
             .filter(|alignment| alignment.consumers.intersects(usage))
             .try_fold(pages, |all, alignment| Ok(all.combine(alignment.constraints)?))
     }
+}
+
+/// The text of a file of the board's.
+///
+/// # Errors
+/// [`Error::File`] if it cannot be read.
+pub fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|cause| Error::File { path: path.to_owned(), cause })
 }
 
 fn within(what: &'static str, size: Bytes, limit: Bytes) -> Result<()> {

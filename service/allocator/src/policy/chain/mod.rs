@@ -14,10 +14,10 @@ mod ueventd;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::source::{self, Source};
-use super::{Findings, Policy};
+use super::{Findings, Policy, read};
 use crate::error::{Error, Result};
 use crate::heap::{FOLDER, Heap};
 use contexts::Contexts;
@@ -51,14 +51,12 @@ pub struct Board {
     pub device_tree: Vec<PathBuf>,
 }
 
-/// Follows every heap of `policy`, which was read from `file`.
+/// Follows every heap of `policy`, which is that of this `text` of `file`.
 ///
 /// # Errors
-/// If a file cannot be read.
-pub fn check(policy: &Policy, file: &Path, board: &Board) -> Result<Vec<Findings>> {
-    let text = read(file)?;
-    let mut chain =
-        Chain { source: Source(&text), file: file.display().to_string(), found: BTreeMap::new() };
+/// If one of the board's other files cannot be read.
+pub fn check(policy: &Policy, file: &str, text: &str, board: &Board) -> Result<Vec<Findings>> {
+    let mut chain = Chain { source: Source(text), file: file.to_owned(), found: BTreeMap::new() };
     if !board.device_tree.is_empty() {
         chain.device_tree(policy, &read_all(&board.device_tree)?);
     }
@@ -83,10 +81,6 @@ struct Place {
 /// A file's name and content.
 type Text = (String, String);
 
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|cause| Error::PolicyFile { path: path.to_owned(), cause })
-}
-
 fn read_all(paths: &[PathBuf]) -> Result<Vec<Text>> {
     paths.iter().map(|path| Ok((path.display().to_string(), read(path)?))).collect()
 }
@@ -99,7 +93,7 @@ fn contexts_in(folders: &[PathBuf]) -> Vec<PathBuf> {
 fn rules_in(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = BTreeSet::new();
     for folder in folders {
-        let unreadable = |cause| Error::PolicyFile { path: folder.clone(), cause };
+        let unreadable = |cause| Error::File { path: folder.clone(), cause };
         for entry in fs::read_dir(folder).map_err(unreadable)?.flatten() {
             let path = entry.path();
             let is_rules = path.extension().is_some_and(|extension| extension == "te");
