@@ -31,7 +31,8 @@ const SERVED: [(Usage, &str); 4] = [
     (Usage::COMPOSER_CURSOR, "fixed"),
 ];
 
-fn allocate(usage: Usage) -> Result<Buffer, Box<dyn Error>> {
+/// A small buffer for this use.
+pub fn allocate(usage: Usage) -> Result<Buffer, Box<dyn Error>> {
     let format = Format::from_name("RGBA_8888")?;
     let request = Request { name: "report", width: 128, height: 128, format, usage };
     Ok(Client::connect()?.allocate(&request)?)
