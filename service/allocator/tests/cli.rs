@@ -42,6 +42,72 @@ fn explain_says_why_rules_were_passed_over() {
     assert!(said.contains("=> everything else -> heap system"), "{said}");
 }
 
+/// One rule for each reason to pass a rule over, and one that takes what is left.
+const PICKY: &str = "\
+metadata_heap = \"system\"
+[limits]
+buffer = \"1 MiB\"
+reserved = \"1 MiB\"
+[vendor_usage]
+THUMBNAIL = 28
+[heaps.system]
+nodes = [\"system\"]
+[heaps.secure]
+nodes = [\"secure\"]
+protected = true
+[[rules]]
+name = \"secret\"
+heap = \"secure\"
+[[rules]]
+name = \"drawn\"
+all = [\"GPU_RENDER_TARGET\"]
+heap = \"system\"
+[[rules]]
+name = \"not sampled\"
+none = [\"GPU_TEXTURE\"]
+heap = \"system\"
+[[rules]]
+name = \"pictures\"
+formats = [\"YCBCR_420_888\", \"YV12\"]
+heap = \"system\"
+[[rules]]
+name = \"large\"
+min_size = \"1 MiB\"
+heap = \"system\"
+[[rules]]
+name = \"middling\"
+min_size = \"512 KiB\"
+max_size = \"1 MiB\"
+heap = \"system\"
+[[rules]]
+name = \"the rest\"
+heap = \"system\"
+[[implementation_defined]]
+format = \"RGBA_8888\"
+";
+
+#[test]
+fn explain_has_a_reason_for_each_rule() {
+    let file = std::env::temp_dir().join(format!("picky-{}.toml", std::process::id()));
+    std::fs::write(&file, PICKY).unwrap();
+    let line = "explain --usage GPU_TEXTURE,THUMBNAIL --format RGBA_8888 --size 64x64 --policy";
+    let output = allocator(&format!("{line} {}", file.display()));
+    std::fs::remove_file(file).unwrap();
+    let said = text(&output.stdout);
+    for part in [
+        "for GPU_TEXTURE|0x10000000",
+        "secret -> heap secure: only one of usage and heap is protected",
+        "drawn -> heap system: the usage lacks GPU_RENDER_TARGET",
+        "not sampled -> heap system: the rule excludes GPU_TEXTURE",
+        "pictures -> heap system: the rule is for YCBCR_420_888, YV12 only",
+        "large -> heap system: the rule is for buffers from 1 MiB",
+        "middling -> heap system: the rule is for buffers from 512 KiB to 1 MiB",
+        "=> the rest -> heap system: matches",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}{}", text(&output.stderr));
+    }
+}
+
 #[test]
 fn explain_speaks_json() {
     let output = allocator(

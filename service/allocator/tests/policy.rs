@@ -156,6 +156,56 @@ fn a_contiguous_rule_never_gets_scattered_memory() {
 }
 
 #[test]
+fn a_heap_that_cannot_do_its_work_is_an_error() {
+    let node = "nodes = [\"camera@54000000\"]";
+    for to in ["nodes = []", "nodes = [\"/dev/dma_heap/camera\"]", "nodes = [\"\"]"] {
+        let (severity, line, message) = finding(node, to);
+        assert_eq!((severity, line.as_str()), (Severity::Error, to));
+        assert!(message.contains("heap camera needs the names of device nodes"), "{message}");
+    }
+
+    let (severity, line, message) = finding("[heaps.system]", "[heaps.system]\nprotected = true");
+    assert_eq!((severity, line.as_str()), (Severity::Error, "metadata_heap = \"system\""));
+    assert!(message.contains("which is protected"), "{message}");
+}
+
+#[test]
+fn a_rule_never_degrades_to_what_does_not_help() {
+    let from = "exhausted = \"degrade to framebuffer\"";
+    for (to, why) in [
+        ("exhausted = \"degrade to fixed\"", "degrades to its own heap"),
+        ("exhausted = \"framebuffer\"", "is no fallback"),
+    ] {
+        let (severity, line, message) = finding(from, to);
+        assert_eq!((severity, line.as_str()), (Severity::Error, to), "{message}");
+        assert!(message.contains(why), "{message}");
+    }
+
+    let (severity, line, message) =
+        finding("[heaps.framebuffer]", "[heaps.framebuffer]\nprotected = true");
+    assert_eq!(severity, Severity::Error);
+    assert_eq!(line, "missing = \"degrade to framebuffer\"");
+    assert!(message.contains("between protected and unprotected memory"), "{message}");
+}
+
+#[test]
+fn two_rules_of_one_name_are_an_error() {
+    let (severity, line, message) = finding("name = \"framebuffer\"", "name = \"camera\"");
+    assert_eq!((severity, line.as_str()), (Severity::Error, "name = \"camera\""));
+    assert_eq!(message, "there are two rules \"camera\"");
+}
+
+#[test]
+fn a_usage_bit_that_is_not_the_vendors_is_an_error() {
+    let usage = |bit| format!("[vendor_usage]\nTHUMBNAIL = {bit}\n\n[heaps.system]");
+    let (severity, line, message) = finding("[heaps.system]", &usage(3));
+    assert_eq!((severity, line.as_str()), (Severity::Error, "THUMBNAIL = 3"));
+    assert_eq!(message, "usage bit 3 is not the vendor's to define");
+    let text = VIRT.replacen("[heaps.system]", &usage(28), 1);
+    assert_eq!(Policy::parse("heaps.toml", &text).unwrap().1.to_string(), "");
+}
+
+#[test]
 fn a_rule_behind_one_that_takes_everything_is_an_error() {
     let (severity, line, message) = finding(
         "name = \"everything else\"\nheap = \"system\"",
@@ -184,6 +234,42 @@ fn what_probably_was_not_meant_is_a_warning() {
         finding("name = \"everything else\"", "name = \"windows\"\nany = [\"GPU_TEXTURE\"]");
     assert_eq!(severity, Severity::Warning);
     assert!(message.contains("UNSUPPORTED"), "{message}");
+}
+
+#[test]
+fn a_rule_for_the_cpu_on_uncached_memory_is_a_warning() {
+    let (severity, line, message) = finding(
+        "[[rules]]\nname = \"camera\"",
+        "[heaps.slow]\nnodes = [\"slow\"]\ncached = false\n\n[[rules]]\nname = \"software\"\nany = [\"CPU_READ_OFTEN\"]\nheap = \"slow\"\n\n[[rules]]\nname = \"camera\"",
+    );
+    assert_eq!((severity, line.as_str()), (Severity::Warning, "heap = \"slow\""));
+    assert!(message.contains("heap slow is not cached"), "{message}");
+}
+
+#[test]
+fn every_usage_has_one_meaning_of_implementation_defined() {
+    let last = "[[implementation_defined]]\nformat = \"RGBA_8888\"";
+    let (severity, _, message) = finding(
+        last,
+        "[[implementation_defined]]\nany = [\"GPU_TEXTURE\"]\nformat = \"RGBA_8888\"",
+    );
+    assert_eq!(severity, Severity::Warning);
+    assert!(message.contains("has no meaning for some usages"), "{message}");
+
+    let late = "[[implementation_defined]]\nformat = \"RGB_565\"";
+    let (severity, line, message) = finding(last, &format!("{last}\n\n{late}"));
+    assert_eq!((severity, line.as_str()), (Severity::Error, "format = \"RGB_565\""));
+    assert!(message.contains("is never used"), "{message}");
+}
+
+#[test]
+fn alignments_that_no_buffer_can_have_together_are_an_error() {
+    let (severity, line, message) = finding(
+        "[alignment.gpu]\nstride = 64",
+        "[alignment.gpu]\nstride = 64\nheight = 4294967291",
+    );
+    assert_eq!((severity, line.as_str()), (Severity::Error, "[alignment.cpu]"));
+    assert!(message.contains("could not be aligned for all of them"), "{message}");
 }
 
 #[test]

@@ -38,9 +38,6 @@ impl Bench {
             let boot = Boot { install, ..Boot::default() };
             let mut guest = Guest::boot(&boards::VIRT_BENCH, &boot)?;
             for group in &self.groups {
-                if group == "reserve" {
-                    give_reserve(&mut guest)?;
-                }
                 pool(&mut pooled, measure(&mut guest, group)?);
             }
         }
@@ -54,7 +51,11 @@ impl Bench {
     }
 }
 
-fn measure(guest: &mut Guest, group: &str) -> Result<Vec<Comparison>> {
+/// Measures a group; the service keeps its reserve from then on.
+pub fn measure(guest: &mut Guest, group: &str) -> Result<Vec<Comparison>> {
+    if group == "reserve" {
+        give_reserve(guest)?;
+    }
     let output = guest.shell(&format!("suite-bench {group}"))?;
     if output.exit != Exit::Code(0) {
         return Err(Error::Refused(output.stderr));

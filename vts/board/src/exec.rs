@@ -69,6 +69,7 @@ impl Exec {
                 memory: self.memory,
                 services: !self.no_services,
                 timeout: self.timeout.map(Duration::from_secs),
+                ..Boot::default()
             },
         )?;
         for push in &self.push {

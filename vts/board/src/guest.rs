@@ -36,6 +36,8 @@ pub struct Boot {
     pub services: bool,
     /// End the guest after this time from its start.
     pub timeout: Option<Duration>,
+    /// Programs in place of the image's own of these names.
+    pub replace: Vec<(String, PathBuf)>,
 }
 
 impl Default for Boot {
@@ -47,6 +49,7 @@ impl Default for Boot {
             memory: None,
             services: true,
             timeout: None,
+            replace: Vec::new(),
         }
     }
 }
@@ -76,7 +79,7 @@ impl Guest {
         let cache = Cache::open()?;
         packages::provide(board, &[], &cache, boot.install)?;
         let kernel = kernel::image(board, &cache)?;
-        let image = image::pack(board, &cache)?;
+        let image = image::pack(board, &cache, &boot.replace)?;
         let kvm_failed = cache.path("kvm-does-not-work-here");
         if kvm_may_work() && !kvm_failed.exists() {
             match Self::start(board, boot, Accelerator::Kvm, &kernel, &image, TRIAL_LIMIT) {

@@ -53,8 +53,9 @@ enum Entry {
 /// What is in the image, by absolute guest path.
 struct Image(BTreeMap<PathBuf, Entry>);
 
-/// Builds what belongs into the image and packs it into an unnamed file.
-pub fn pack(board: &Board, cache: &Cache) -> Result<File> {
+/// Builds what belongs into the image and packs it into an unnamed file, with the programs in
+/// `replace` in place of those of the same names.
+pub fn pack(board: &Board, cache: &Cache, replace: &[(String, PathBuf)]) -> Result<File> {
     let mut image = Image(BTreeMap::new());
     for (folder, mode) in FOLDERS {
         image.0.insert(folder.into(), Entry::Folder { mode });
@@ -67,6 +68,8 @@ pub fn pack(board: &Board, cache: &Cache) -> Result<File> {
     let folder =
         tempfile::tempdir().on("cannot make a temporary folder for", Path::new("programs"))?;
     for (name, source) in userland::programs(board)? {
+        let other = replace.iter().find(|(other, _)| *other == name);
+        let source = other.map_or(source, |(_, path)| path.clone());
         let source = stripped(board, &source, &folder.path().join(&name))?;
         let place = PROGRAMS.iter().find(|(program, _)| *program == name);
         let place = place.map_or(format!("/system/bin/{name}"), |(_, path)| (*path).to_owned());

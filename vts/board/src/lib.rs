@@ -6,7 +6,8 @@
 //! host able to build it; [`kernel`] and [`userland`] build, both through [`cache`]; [`image`]
 //! packs; [`devicetree`] merges the overlay into the machine's own tree; [`machine`] starts QEMU;
 //! [`guest`] talks to the agent inside. [`kunit`] boots a kernel that tests
-//! itself and needs neither image nor agent; [`source`] is for checks of the driver without a boot.
+//! itself and needs neither image nor agent; [`source`] is for checks of the driver without a boot;
+//! [`instrumented`] counts what a boot and the host's tests run of `service/`.
 
 pub mod boards;
 mod cache;
@@ -15,6 +16,7 @@ pub mod error;
 mod foreign;
 pub mod guest;
 mod image;
+pub mod instrumented;
 mod kbuild;
 mod kernel;
 pub mod kunit;

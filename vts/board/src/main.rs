@@ -2,6 +2,7 @@
 //! `cargo run`: boots the virtual board, and shows or runs something in it.
 
 mod bench;
+mod coverage;
 mod demo;
 mod exec;
 mod shell;
@@ -37,6 +38,8 @@ enum Verb {
     Bench(bench::Bench),
     /// Boot, run the device's test programs, and report
     Vts(vts::Vts),
+    /// Count which lines of service/ the tests run, on the host and in the board
+    Coverage(coverage::Coverage),
 }
 
 fn main() -> ExitCode {
@@ -59,5 +62,6 @@ fn run(command: Option<Verb>, install: bool) -> Result<ExitCode> {
         Some(Verb::Shell) => shell::open(board, install),
         Some(Verb::Bench(bench)) => bench.run(install),
         Some(Verb::Vts(vts)) => vts.run(board, install),
+        Some(Verb::Coverage(coverage)) => coverage.run(board, install),
     }
 }

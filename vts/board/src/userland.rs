@@ -2,7 +2,7 @@
 //! The guest's programs: this workspace's, cross-compiled, and rsbinder's service manager.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -25,21 +25,29 @@ const TOOLS: (&str, &str) = ("rsbinder-tools", "0.12.0");
 /// Builds this workspace's programs and libraries for others; name and place of each.
 pub fn programs(board: &Board) -> Result<Vec<(String, PathBuf)>> {
     require_target(board)?;
-    let step = Step::new("building the guest's programs");
+    const WHAT: &str = "building the guest's programs";
+    let step = Step::new(WHAT);
     let results = results();
     std::fs::create_dir_all(&results).on("cannot make", &results)?;
-    let log = results.join("cargo.log");
     let mut command = cargo();
     command
         .current_dir(repository())
-        .args(["build", "--release", "--bins", "--lib", "--message-format=json-render-diagnostics"])
-        .args(["--target", board.rust_target])
-        .args(PACKAGES.iter().flat_map(|package| ["-p", package]))
-        .stdin(Stdio::null())
-        .stderr(File::create(&log).on("cannot write", &log)?);
-    let output = command.output().on("cannot start cargo, with log", &log)?;
-    tool::check("building the guest's programs", HINT, output.status, &log)?;
+        .args(["build", "--release", "--bins", "--lib", "--target", board.rust_target])
+        .args(PACKAGES.iter().flat_map(|package| ["-p", package]));
+    let built = build(WHAT, command, &results.join("cargo.log"))?;
     step.done();
+    Ok(built)
+}
+
+/// Runs a command of cargo's that builds; name and place of each program, and of each library for
+/// others.
+pub fn build(what: &str, mut command: Command, log: &Path) -> Result<Vec<(String, PathBuf)>> {
+    command
+        .arg("--message-format=json-render-diagnostics")
+        .stdin(Stdio::null())
+        .stderr(File::create(log).on("cannot write", log)?);
+    let output = command.output().on("cannot start cargo, with log", log)?;
+    tool::check(what, HINT, output.status, log)?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(installable).collect())
 }
 
@@ -86,13 +94,14 @@ pub fn binder_tools(board: &Board, cache: &Cache) -> Result<PathBuf> {
     Ok(entry.join("bin"))
 }
 
-fn cargo() -> Command {
+/// Cargo, which ends when this process does.
+pub fn cargo() -> Command {
     tool::bound_to_us(&std::env::var("CARGO").unwrap_or("cargo".into()), "TERM")
 }
 
 /// rustup brings the target of `rust-toolchain.toml` by itself, unless it was told not to install
 /// anything unasked.
-fn require_target(board: &Board) -> Result<()> {
+pub fn require_target(board: &Board) -> Result<()> {
     let mut rustup = Command::new("rustup");
     rustup.current_dir(repository()).args(["target", "list", "--installed"]);
     let Ok(installed) = tool::output("asking rustup for its targets", &mut rustup) else {

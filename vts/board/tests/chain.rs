@@ -29,7 +29,7 @@ const HEAPS: &str = "service/etc/virt/heaps.toml";
 const TREE: &str = "kernel/board/virt.dtso";
 
 /// Name, file, text in it (empty for its end), what it becomes, and who must notice.
-const VIOLATIONS: [(&str, &str, &str, &str, By); 21] = [
+const VIOLATIONS: [(&str, &str, &str, &str, By); 23] = [
     (
         "an app on the default CMA heap",
         TE,
@@ -162,6 +162,20 @@ const VIOLATIONS: [(&str, &str, &str, &str, By); 21] = [
         "/dev/dma_heap/camera*             0440",
         "/dev/dma_heap/camera*             0666",
         Check(UEVENTD, "every process gets past it"),
+    ),
+    (
+        "a node for root alone",
+        UEVENTD,
+        "/dev/dma_heap/camera*             0440 system graphics",
+        "/dev/dma_heap/camera*             0440 root root",
+        Check(UEVENTD, "the allocator, system and graphics, may not read"),
+    ),
+    (
+        "a node that may be written to",
+        UEVENTD,
+        "/dev/dma_heap/camera*             0440",
+        "/dev/dma_heap/camera*             0640",
+        Check(UEVENTD, "has mode 0640: nothing is ever written to it"),
     ),
     (
         "a node that ueventd does not know",

@@ -3,9 +3,10 @@
 //! for people.
 
 mod page;
-mod results;
+pub mod results;
 
 use std::fs;
+use std::io;
 use std::process::ExitCode;
 
 use board::{Board, Boot, Error, Guest, Result, results as folder};
@@ -19,7 +20,7 @@ use page::State;
 use results::{Counts, Suite};
 
 /// What the heaps' owner says, and what the kernel says.
-const DUMP: &str = "rsb_service dump android.hardware.graphics.allocator.IAllocator/default";
+pub const DUMP: &str = "rsb_service dump android.hardware.graphics.allocator.IAllocator/default";
 const HEAPS: &str = "cd /sys/kernel/debug/dma_heap && grep . *";
 const CMA: &str = "cd /sys/kernel/mm/cma && grep . */*";
 
@@ -62,18 +63,29 @@ impl Vts {
     /// Runs a program, and shows its progress.
     fn test(&self, guest: &mut Guest, program: &Program) -> Result<Suite> {
         eprintln!("{}", program.name);
-        let mut argv = vec![program.name.to_owned(), "--format=junit".to_owned()];
-        argv.extend(self.filter.iter().map(|filter| format!("--filter={filter}")));
-        let mut xml = Vec::new();
-        let exit = guest.run(&argv, |stream, bytes| match stream {
-            Stream::Stdout => {
-                xml.extend_from_slice(bytes);
-                Ok(())
-            }
-            Stream::Stderr => pass_on(stream, bytes),
-        })?;
-        Ok(Suite::read(program.name, &String::from_utf8_lossy(&xml), exit))
+        let filter = self.filter.iter().map(|filter| format!("--filter={filter}"));
+        test(guest, program, filter, |text| pass_on(Stream::Stderr, text))
     }
+}
+
+/// Runs a program with these arguments, and hands on what it says of its progress.
+pub fn test(
+    guest: &mut Guest,
+    program: &Program,
+    arguments: impl IntoIterator<Item = String>,
+    mut show: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<Suite> {
+    let mut argv = vec![program.name.to_owned(), "--format=junit".to_owned()];
+    argv.extend(arguments);
+    let mut xml = Vec::new();
+    let exit = guest.run(&argv, |stream, bytes| match stream {
+        Stream::Stdout => {
+            xml.extend_from_slice(bytes);
+            Ok(())
+        }
+        Stream::Stderr => show(bytes),
+    })?;
+    Ok(Suite::read(program.name, &String::from_utf8_lossy(&xml), exit))
 }
 
 /// The board after the tests. What it cannot tell any more is part of the picture.

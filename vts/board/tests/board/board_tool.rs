@@ -97,12 +97,14 @@ pub fn missing_packages_are_only_named_when_told_so() -> Outcome {
     fs::write(&fake, "#!/bin/sh\nexit 1\n")?;
     fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     let path = format!("{}:{}", bin.display(), std::env::var("PATH")?);
-    let result = ran(tool(&["--no-install", "exec", "--", "true"]).env("PATH", path))?;
+    let result = ran(tool(&["--no-install", "exec", "--", "true"]).env("PATH", &path))?;
     expect_eq("status", result.code, Some(125))?;
     for part in ["missing: ", "linux-source-6.12", "qemu-system-arm", "apt-get install"] {
         expect_contains(&result.stderr, part)?;
     }
-    Ok(())
+    let result = ran(tool(&["--no-install", "coverage"]).env("PATH", path))?;
+    expect_eq("status", result.code, Some(125))?;
+    expect_contains(&result.stderr, "llvm-")
 }
 
 pub fn killed_tool_leaves_no_qemu() -> Outcome {

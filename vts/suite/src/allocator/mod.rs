@@ -6,6 +6,7 @@
 //! it runs out of something, and what it tells of itself. The tests share one running service and count its descriptors, so they run one after the other,
 //! as root.
 
+mod commands;
 pub mod conformance;
 mod descriptors;
 mod report;
@@ -29,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         report::trials(),
         shortage::trials(),
         startup::trials(),
+        commands::trials(),
     ]
     .into_iter()
     .flatten()

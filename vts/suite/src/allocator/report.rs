@@ -32,7 +32,8 @@ const SERVED: [(Usage, &str, i32); 4] = [
     (Usage::COMPOSER_CURSOR, "fixed", 256),
 ];
 
-fn allocate(usage: Usage, side: i32) -> Result<Buffer, Box<dyn Error>> {
+/// A square for this use.
+pub fn allocate(usage: Usage, side: i32) -> Result<Buffer, Box<dyn Error>> {
     let format = Format::from_name("RGBA_8888")?;
     let request = Request { name: "report", width: side, height: side, format, usage };
     Ok(Client::connect()?.allocate(&request)?)

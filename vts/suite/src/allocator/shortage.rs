@@ -3,19 +3,23 @@
 
 use std::error::Error;
 use std::fs;
+use std::iter;
 use std::thread::{self, sleep};
 use std::time::Duration;
 
 use dmaheap_aidl::allocator::{AllocationError, AllocationResult, BufferDescriptorInfo};
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
+use dmaheap_buffer::Usage;
 use libtest_mimic::Trial;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::conformance::wait_for_successor;
+use super::report::allocate;
 use super::service::{connect, good, pid, refusal, restarting};
 use super::trial;
+use crate::heap::Heap;
 
 type Test = Result<(), Box<dyn Error>>;
 
@@ -26,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("shortage::system_out_of_memory_refuses_and_recovers", out_of_memory),
         trial("shortage::fragmented_region_refuses_and_recovers", fragmented_region),
+        trial("shortage::exhausted_region_degrades_to_the_heap_of_its_rule", exhausted_region),
         trial("shortage::service_out_of_descriptors_refuses_and_recovers", out_of_descriptors),
         restarting("shortage::service_killed_while_it_clears_leaves_nothing", killed_at_work),
     ]
@@ -98,6 +103,23 @@ fn fragmented_region() -> Test {
     drop(every_second);
     sleep(Duration::from_millis(200));
     allocator.allocate2(&framebuffer(32 * MIB), 1)?;
+    Ok(())
+}
+
+/// The board's policy degrades what is small and contiguous from the fixed heap to the framebuffer's.
+fn exhausted_region() -> Test {
+    let origin = || -> Result<_, Box<dyn Error>> {
+        let cursor = allocate(Usage::COMPOSER_CURSOR, 128)?;
+        Ok((cursor.header.origin.clone(), cursor.pixels.physical_segments()?.len()))
+    };
+    let fixed = Heap::open("fixed@58000000")?;
+    let held: Vec<_> = iter::from_fn(|| fixed.allocate(64 << 10).ok()).collect();
+    let (elsewhere, segments) = origin()?;
+    assert_eq!((elsewhere.heap.as_str(), segments), ("framebuffer", 1));
+    drop(held);
+    sleep(Duration::from_millis(200));
+    let (again, _) = origin()?;
+    assert_eq!((again.heap.as_str(), again.rule), ("fixed", elsewhere.rule));
     Ok(())
 }
 
