@@ -95,13 +95,13 @@ struct Options {
     /// The instance of the service
     #[arg(long, value_name = "NAME", default_value = DEFAULT)]
     instance: String,
-    /// Run the tests whose names contain this
-    #[arg(long = "filter", value_name = "FILTER", conflicts_with = "word")]
-    filter: Option<String>,
+    /// Run the tests whose names contain this (repeatable)
+    #[arg(long = "filter", value_name = "FILTER")]
+    filters: Vec<String>,
     /// The same
     #[arg(value_name = "FILTER")]
-    word: Option<String>,
-    /// The filter is the whole name
+    words: Vec<String>,
+    /// A filter is the whole name
     #[arg(long)]
     exact: bool,
     /// Leave out the tests whose names contain this (repeatable)
@@ -135,6 +135,15 @@ enum Format {
     Junit,
 }
 
+impl Options {
+    /// Whether a test is among those that are asked for. The harness below takes one filter only.
+    fn ask_for(&self, name: &str) -> bool {
+        let mut filters = self.filters.iter().chain(&self.words).peekable();
+        filters.peek().is_none()
+            || filters.any(|filter| if self.exact { name == filter } else { name.contains(filter) })
+    }
+}
+
 impl Program {
     /// Runs the tests one after the other, or plays the role that this process was started in.
     pub fn main(&self) -> ExitCode {
@@ -149,10 +158,11 @@ impl Program {
     }
 
     fn run(&self, options: Options) -> ExitCode {
+        let mut trials = (self.trials)();
+        trials.retain(|trial| options.ask_for(trial.name()));
         CHOSEN.get_or_init(|| options.instance);
         let arguments = Arguments {
             test_threads: Some(1),
-            filter: options.filter.or(options.word),
             exact: options.exact,
             skip: options.skip,
             list: options.list,
@@ -165,7 +175,7 @@ impl Program {
             ..Arguments::default()
         };
         let started = Instant::now();
-        let conclusion = libtest_mimic::run(&arguments, (self.trials)());
+        let conclusion = libtest_mimic::run(&arguments, trials);
         if !options.list {
             let done = results::taken();
             eprint!("{}", results::skip_list(&done));

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The tests test: each broken allocator or mapper is caught by the case that it names, and the
-//! same case passes where nothing is broken. The defects are in `vts/mutants`.
+//! The tests test: each broken allocator or mapper is caught by the case that it names, and those
+//! cases pass where nothing is broken. The defects are in `vts/mutants`.
+
+use std::collections::{BTreeSet, HashSet};
+use std::iter;
 
 use board_guest::wire::Exit;
 use dmaheap_mutants::{INSTANCE, NONE, all};
@@ -10,35 +13,48 @@ use libtest_mimic::{Failed, Trial};
 use crate::Outcome;
 use crate::fixture::{fail, with_guest};
 
-/// One trial for each mutant.
+/// One trial for each mutant, after one for none.
 pub fn trials() -> Vec<Trial> {
-    let trial = |(name, program, case)| {
+    let none = Trial::test("mutants::without_a_defect_every_case_passes", every_case_passes);
+    let caught = |(name, program, case)| {
         Trial::test(format!("mutants::{name}"), move || is_caught(name, program, case))
     };
-    all().map(trial).collect()
+    iter::once(none).chain(all().map(caught)).collect()
+}
+
+fn every_case_passes() -> Outcome {
+    for program in &PROGRAMS {
+        let known: HashSet<String> =
+            (program.trials)().iter().map(|trial| trial.name().to_owned()).collect();
+        let named: BTreeSet<&str> =
+            all().filter(|(_, name, _)| *name == program.name).map(|(.., case)| case).collect();
+        if let Some(unknown) = named.iter().find(|case| !known.contains(**case)) {
+            return fail(format!("{} has no case {unknown}", program.name));
+        }
+        if named.is_empty() {
+            continue;
+        }
+        let cases: Vec<&str> = named.into_iter().collect();
+        match judge(NONE, program.name, &cases)? {
+            (Exit::Code(0), said) if said.contains(&format!("{} passed", cases.len())) => {}
+            (exit, said) => return fail(format!("{}: {exit:?}\n{said}", program.name)),
+        }
+    }
+    Ok(())
 }
 
 fn is_caught(name: &str, program: &str, case: &str) -> Outcome {
-    let known = PROGRAMS.iter().find(|known| known.name == program);
-    let cases = known.map(|known| (known.trials)()).unwrap_or_default();
-    if cases.iter().all(|known| known.name() != case) {
-        return fail(format!("{program} has no case {case}"));
-    }
-    match judge(NONE, program, case)? {
-        (Exit::Code(0), said) if said.contains("1 passed") => {}
-        (exit, said) => return fail(format!("{case} without a defect: {exit:?}\n{said}")),
-    }
-    match judge(name, program, case)? {
+    match judge(name, program, &[case])? {
         (Exit::Code(101), said) if said.contains("1 failed") => Ok(()),
         (exit, said) => fail(format!("{case} did not catch it: {exit:?}\n{said}")),
     }
 }
 
-/// How the case ends against this mutant.
-fn judge(mutant: &str, program: &str, case: &str) -> Result<(Exit, String), Failed> {
+/// How these cases end against this mutant.
+fn judge(mutant: &str, program: &str, cases: &[&str]) -> Result<(Exit, String), Failed> {
     // What is long shows the defect early.
     let short = "SUITE_DESCRIPTORS=500 SUITE_SECONDS=1";
-    let test = format!("{program} --instance {INSTANCE} --exact --filter '{case}'");
+    let test = format!("{program} --instance {INSTANCE} --exact {}", cases.join(" "));
     with_guest(|guest| {
         let output = guest.shell(&format!("{short} mutant {mutant} {test}"))?;
         Ok((output.exit, output.stdout + &output.stderr))
