@@ -6,14 +6,13 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use cpio::newc::{Builder, ModeFileType, trailer};
 
 use crate::boards::{self, Board};
 use crate::cache::Cache;
 use crate::error::{Error, OnFile, Result};
-use crate::{foreign, repository, sepolicy, tool, userland};
+use crate::{foreign, repository, sepolicy, userland};
 
 /// Folders of Debian's packages that the guest needs.
 const LIBRARY_FOLDERS: [&str; 4] = ["lib", "lib64", "usr/lib", "bin"];
@@ -70,7 +69,6 @@ pub fn pack(board: &Board, cache: &Cache, replace: &[(String, PathBuf)]) -> Resu
     for (name, source) in userland::programs(board)? {
         let other = replace.iter().find(|(other, _)| *other == name);
         let source = other.map_or(source, |(_, path)| path.clone());
-        let source = stripped(board, &source, &folder.path().join(&name))?;
         let place = PROGRAMS.iter().find(|(program, _)| *program == name);
         let place = place.map_or(format!("/system/bin/{name}"), |(_, path)| (*path).to_owned());
         image.add_file(&source, &place)?;
@@ -88,14 +86,6 @@ pub fn pack(board: &Board, cache: &Cache, replace: &[(String, PathBuf)]) -> Resu
     }
     file.rewind().on("cannot rewind", unnamed)?;
     Ok(file)
-}
-
-/// A copy of a program without its debug information, which is nine tenths of it.
-fn stripped(board: &Board, program: &Path, to: &Path) -> Result<PathBuf> {
-    let mut strip = Command::new(format!("{}strip", board.cross_compile));
-    strip.arg("--strip-debug").arg("-o").arg(to).arg(program);
-    tool::output("leaving out debug information", &mut strip)?;
-    Ok(to.to_owned())
 }
 
 impl Image {
