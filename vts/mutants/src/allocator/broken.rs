@@ -77,7 +77,11 @@ pub fn duplicate(buffer: &NativeHandle) -> NativeHandle {
 }
 
 pub fn size_of_pixels(buffer: &NativeHandle) -> usize {
-    DmaBuf::new(another(&buffer.fds[0])).unwrap().size().unwrap()
+    size_of(another(&buffer.fds[0]))
+}
+
+fn size_of(fd: OwnedFd) -> usize {
+    DmaBuf::new(fd).unwrap().size().unwrap()
 }
 
 /// Gives a dma-buf the bytes that `change` makes of their offsets and their values.
@@ -94,8 +98,7 @@ pub fn hand_on_what_apps_drew(given: &mut AllocationResult) {
     let mut drawn = DRAWN.lock().unwrap();
     for buffer in &mut given.buffers {
         let size = size_of_pixels(buffer);
-        let fits =
-            |fd: &OwnedFd| DmaBuf::new(fd.try_clone().unwrap()).unwrap().size().unwrap() == size;
+        let fits = |fd: &OwnedFd| size_of(fd.try_clone().unwrap()) == size;
         if Caller::current().uid != ROOT {
             drawn.push(another(&buffer.fds[0]));
         } else if let Some(at) = drawn.iter().position(fits) {

@@ -8,6 +8,7 @@ use std::sync::{LazyLock, Mutex};
 
 use dmaheap_buffer::Type;
 use dmaheap_imapper::{ARect, BufferHandle, Code, Dump};
+use dmaheap_suite::imapper::WHOLE;
 use libc::{c_int, c_void};
 
 use super::metadata::number;
@@ -104,9 +105,8 @@ locks! {
         code
     }
     lock_any_region: |handle, usage, _region, fence, out| {
-        let whole = ARect { left: 0, top: 0, right: 0, bottom: 0 };
         // SAFETY: the caller's promise.
-        unsafe { (sound().lock)(handle, usage, whole, fence, out) }
+        unsafe { (sound().lock)(handle, usage, WHOLE, fence, out) }
     }
     lock_once: |handle, usage, region, fence, out| {
         if !LOCKED.lock().unwrap().insert(handle.addr()) {
