@@ -7,15 +7,32 @@ use std::process::ExitCode;
 
 use board::boards::{self, ALLOCATOR, POLICY};
 use board::{Boot, Error, Guest, Result, results};
-use board_guest::wire::Exit;
+use board_channel::wire::Exit;
 use clap::Args;
 use comfy_table::{Table, presets};
-use dmaheap_suite::bench::{Comparison, Series};
+use serde::Deserialize;
 use serde_json::json;
 
 /// What gives the installed policy a reserve: screens, and their metadata.
 const RESERVES: [(&str, &str); 2] =
     [("framebuffer", "reserve = [\"3 x 8100 KiB\"]"), ("system", "reserve = [\"8 x 4 KiB\"]")];
+
+/// One operation, done by ours and by what it is compared to, as suite-bench prints it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Comparison {
+    name: String,
+    ours: Series,
+    baseline: Series,
+    /// How large the ratio of the medians may be.
+    target: Option<f64>,
+}
+
+/// Times of one operation in nanoseconds, by what it was done.
+#[derive(Debug, Clone, Deserialize)]
+struct Series {
+    label: String,
+    nanos: Vec<u64>,
+}
 
 /// What `bench` takes.
 #[derive(Args)]

@@ -6,12 +6,16 @@
 //! Locks are flocks: the kernel drops them with their holder.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, OnFile, Result};
+
+/// What the names of locks end in.
+const LOCK: &str = ".lock";
 
 /// Hash over everything that an entry depends on.
 #[derive(Debug, Default, Clone)]
@@ -48,6 +52,13 @@ impl Cache {
                 .join(".cache"),
         };
         let root = base.join("dmaheap-gralloc");
+        if root.to_string_lossy().contains([' ', ':']) {
+            return Err(Error::Usage(format!(
+                "the kernel's build takes no path with a space or a colon, as {} has; point \
+                 XDG_CACHE_HOME at another",
+                root.display()
+            )));
+        }
         fs::create_dir_all(&root).on("cannot make the cache folder", &root)?;
         Ok(Self { root })
     }
@@ -85,9 +96,44 @@ impl Cache {
         Ok(entry)
     }
 
+    /// Removes all but the `keep` newest of the entries whose names `is_one` accepts. Whoever calls
+    /// it holds the lock that those who use them hold.
+    pub fn forget(&self, keep: usize, is_one: impl Fn(&str) -> bool) -> Result<()> {
+        let mut found = Vec::new();
+        for (name, path) in self.contents()? {
+            if is_one(&name) && !name.ends_with(LOCK) {
+                let made = fs::metadata(&path).and_then(|m| m.modified());
+                found.push((made.on("cannot read", &path)?, path));
+            }
+        }
+        found.sort_by(|a, b| b.cmp(a));
+        found.into_iter().skip(keep).try_for_each(|(_, path)| remove(&path))
+    }
+
+    /// Removes everything; name and size in bytes of each part.
+    pub fn clear(&self) -> Result<Vec<(String, u64)>> {
+        let _kernel = self.lock("kernel")?;
+        let mut freed = Vec::new();
+        for (name, path) in self.contents()? {
+            freed.push((name, size(&path)?));
+            remove(&path)?;
+        }
+        freed.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+        Ok(freed)
+    }
+
+    fn contents(&self) -> Result<Vec<(String, PathBuf)>> {
+        let mut contents = Vec::new();
+        for entry in fs::read_dir(&self.root).on("cannot read", &self.root)? {
+            let entry = entry.on("cannot read", &self.root)?;
+            contents.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+        }
+        Ok(contents)
+    }
+
     /// Waits until no other run holds the lock `name`.
     pub fn lock(&self, name: &str) -> Result<Flock<File>> {
-        let path = self.path(&format!("{name}.lock"));
+        let path = self.path(&format!("{name}{LOCK}"));
         let open = || File::options().create(true).append(true).open(&path);
         let file = open().on("cannot open", &path)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -101,6 +147,23 @@ impl Cache {
             source: errno.into(),
         })
     }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    removed.on("cannot remove", path)
+}
+
+/// Bytes on the disk of all that is below `path`.
+fn size(path: &Path) -> Result<u64> {
+    let metadata = fs::symlink_metadata(path).on("cannot read", path)?;
+    let mut bytes = metadata.blocks() * 512;
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path).on("cannot read", path)? {
+            bytes += size(&entry.on("cannot read", path)?.path())?;
+        }
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -137,6 +200,24 @@ mod tests {
         fs::write(cache.path("x.making").join("half"), "").unwrap();
         let entry = cache.entry("x", |_| Ok(())).unwrap();
         assert!(!entry.join("half").exists());
+    }
+
+    #[test]
+    fn old_entries_of_a_kind_are_forgotten_and_all_are_cleared() {
+        let (_here, cache) = cache();
+        for (name, age) in [("a-1", 3), ("a-2", 2), ("a-3", 1), ("b-1", 9)] {
+            let entry = cache.entry(name, |_| Ok(())).unwrap();
+            let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
+            File::open(entry).unwrap().set_modified(time).unwrap();
+        }
+        cache.forget(1, |name| name.starts_with("a-")).unwrap();
+        let exists = |name| cache.path(name).exists();
+        assert!(exists("a-3") && exists("b-1") && !exists("a-1") && !exists("a-2"));
+
+        fs::write(cache.path("b-1/file"), vec![1; 100_000]).unwrap();
+        let freed = cache.clear().unwrap();
+        assert!(freed[0].0 == "b-1" && freed[0].1 >= 100_000, "{freed:?}");
+        assert_eq!(fs::read_dir(&cache.root).unwrap().count(), 0);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::process::Command;
 
 use crate::boards::Board;
 use crate::error::{OnFile, Result};
-use crate::{repository, tool};
+use crate::place::repository;
+use crate::tool;
 
 /// First bytes of a compiled tree or overlay.
 const COMPILED: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
@@ -16,6 +17,7 @@ const COMPILED: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
 /// shape its tree; `overlay` replaces the board's own.
 pub fn make(
     board: &Board,
+    qemu: &Path,
     machine: &[String],
     overlay: Option<&Path>,
     folder: &Path,
@@ -23,8 +25,10 @@ pub fn make(
     let overlay = overlay.map_or(repository().join(board.overlay), Path::to_owned);
     let base = folder.join("base.dtb");
     let tree = folder.join("board.dtb");
-    let mut qemu = Command::new(board.qemu);
-    qemu.args(machine).arg("-machine").arg(format!("dumpdtb={}", base.display()));
+    let mut qemu = Command::new(qemu);
+    // In a property of QEMU's, a comma is written twice.
+    let place = base.display().to_string().replace(',', ",,");
+    qemu.args(machine).arg("-machine").arg(format!("dumpdtb={place}"));
     tool::output("asking QEMU for the machine's device tree", &mut qemu)?;
     let overlay = compiled(&overlay, folder)?;
     let mut merge = Command::new("fdtoverlay");

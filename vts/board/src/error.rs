@@ -82,7 +82,15 @@ pub enum Error {
          around; the console log is in target/board/console.log"
     )]
     Services(String),
-    /// The guest refused a request: no such program, no such file.
+    /// There is no such program in the guest, or it cannot be run.
+    #[error("in the guest: {why}")]
+    CannotRun {
+        /// What a shell exits with in this case.
+        code: u8,
+        /// Why, with the program.
+        why: String,
+    },
+    /// The guest refused a request: no such file.
     #[error("in the guest: {0}")]
     Refused(String),
     /// The command line is wrong.

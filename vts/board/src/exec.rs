@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `exec`: one command in a fresh board.
 
+use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
 use board::{Board, Boot, Error, Guest, Result};
-use board_guest::wire::{Exit, Stream};
+use board_channel::wire::{Exit, Input, Stream};
 use clap::Args;
+
+use crate::FAILURE;
 
 /// What `exec` takes.
 #[derive(Args)]
@@ -32,7 +36,7 @@ pub struct Exec {
     /// Start no services
     #[arg(long)]
     no_services: bool,
-    /// End a guest that takes longer, and show its console
+    /// End the guest if the command takes longer, and show its console
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
     /// The command and its arguments
@@ -55,31 +59,60 @@ struct Pull {
 impl Exec {
     /// Boots, pushes, runs, pulls; the code is the command's own.
     pub fn run(self, board: &Board, install: bool) -> Result<ExitCode> {
-        // Before minutes are spent on a build.
-        if let Some(missing) = self.push.iter().find(|push| !push.host.exists()) {
-            let shown = missing.host.display();
-            return Err(Error::Usage(format!("--push: there is no {shown} on this host")));
-        }
-        let mut guest = Guest::boot(
-            board,
-            &Boot {
-                install,
-                append: self.append,
-                overlay: self.dtbo,
-                memory: self.memory,
-                services: !self.no_services,
-                timeout: self.timeout.map(Duration::from_secs),
-                ..Boot::default()
-            },
-        )?;
+        self.check()?;
+        let boot = Boot {
+            install,
+            append: self.append,
+            overlay: self.dtbo,
+            memory: self.memory,
+            services: !self.no_services,
+            timeout: self.timeout.map(Duration::from_secs),
+            ..Boot::default()
+        };
+        let mut guest = Guest::boot(board, &boot)?;
         for push in &self.push {
             guest.push(&push.host, &push.guest)?;
         }
-        let exit = guest.run(&self.command, pass_on)?;
+        let exit = guest.run_with(&self.command, Input::Pipe, io::stdin(), pass_on)?;
+        let mut failed = false;
         for pull in &self.pull {
-            guest.pull(&pull.guest, &pull.host)?;
+            if let Err(error) = guest.pull(&pull.guest, &pull.host) {
+                eprintln!("error: {error}");
+                failed = true;
+            }
+        }
+        if failed && exit == Exit::Code(0) {
+            eprintln!("the command itself succeeded");
+            return Ok(ExitCode::from(FAILURE));
+        }
+        if failed {
+            eprintln!("the command itself ended with {exit:?}");
         }
         Ok(code_of(exit))
+    }
+
+    /// What is wrong with the arguments, before minutes are spent on a build.
+    fn check(&self) -> Result<()> {
+        let refuse = |option: &str, path: &Path, why: &dyn Display| {
+            Err(Error::Usage(format!("{option}: {}: {why}", path.display())))
+        };
+        for Push { host, .. } in &self.push {
+            if let Err(error) = File::open(host) {
+                return refuse("--push", host, &error);
+            }
+        }
+        for Pull { host, .. } in &self.pull {
+            let folder = host.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if folder.is_some_and(|folder| !folder.is_dir()) {
+                return refuse("--pull", host, &"there is no such folder on this host");
+            }
+        }
+        let Some(overlay) = &self.dtbo else { return Ok(()) };
+        match std::fs::read(overlay) {
+            Err(error) => refuse("--dtbo", overlay, &error),
+            Ok(content) if content.is_empty() => refuse("--dtbo", overlay, &"an empty file"),
+            Ok(_) => Ok(()),
+        }
     }
 }
 

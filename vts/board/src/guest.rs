@@ -2,22 +2,24 @@
 //! A board that is up: boot it, run commands, move files.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use board_guest::files;
-use board_guest::wire::{self, Exit, Frame, Stream, TerminalSize};
+use board_channel::files;
+use board_channel::wire::{self, Exit, Frame, Input, Stream};
 
 use crate::boards::Board;
 use crate::cache::Cache;
 use crate::error::{Error, OnFile, Result};
 use crate::machine::{self, Accelerator, Alarm, Machine, Parts};
-use crate::{devicetree, image, kernel, packages};
+use crate::{debian, devicetree, image, kernel, packages};
 
-/// From QEMU's start to the agent's `Ready`; a loaded machine needs ten times its two seconds.
-const BOOT_LIMIT: Duration = Duration::from_secs(120);
+/// From QEMU's start to the agent's `Ready`: two seconds, and many times that on a busy machine.
+const BOOT_LIMIT: Duration = Duration::from_secs(300);
 /// The same for hardware acceleration, which fails by hanging; once, and then the cache says so.
 const TRIAL_LIMIT: Duration = Duration::from_secs(30);
 
@@ -34,7 +36,7 @@ pub struct Boot {
     pub memory: Option<u32>,
     /// Start the services.
     pub services: bool,
-    /// End the guest after this time from its start.
+    /// End the guest if one request, a command most of all, takes longer.
     pub timeout: Option<Duration>,
     /// Programs in place of the image's own of these names.
     pub replace: Vec<(String, PathBuf)>,
@@ -43,12 +45,12 @@ pub struct Boot {
 impl Default for Boot {
     fn default() -> Self {
         Self {
-            install: true,
+            install: packages::may_install(),
             append: String::new(),
             overlay: None,
             memory: None,
             services: true,
-            timeout: None,
+            timeout: Some(Duration::from_secs(20 * 60)),
             replace: Vec::new(),
         }
     }
@@ -68,57 +70,41 @@ pub struct Output {
 /// A booted board and the channel to its agent.
 pub struct Guest {
     machine: Machine,
-    to: ChildStdin,
+    to: Writer,
     from: BufReader<ChildStdout>,
-    _alarm: Option<Alarm>,
+    timeout: Option<Duration>,
 }
 
-impl Guest {
-    /// Builds what is not built yet, boots, and waits until the services answer.
-    pub fn boot(board: &Board, boot: &Boot) -> Result<Self> {
-        let cache = Cache::open()?;
-        packages::provide(board, &[], &cache, boot.install)?;
-        let kernel = kernel::image(board, &cache)?;
-        let image = image::pack(board, &cache, &boot.replace)?;
-        let kvm_failed = cache.path("kvm-does-not-work-here");
-        if kvm_may_work() && !kvm_failed.exists() {
-            match Self::start(board, boot, Accelerator::Kvm, &kernel, &image, TRIAL_LIMIT) {
-                Err(Error::Guest { what, .. }) => {
-                    eprintln!("hardware acceleration does not work here ({what}); emulating");
-                    fs::write(&kvm_failed, what).on("cannot write", &kvm_failed)?;
-                }
-                other => return other,
-            }
-        }
-        Self::start(board, boot, Accelerator::Emulation, &kernel, &image, BOOT_LIMIT)
-    }
+/// The way to the agent, shared with the thread that passes input on.
+type Writer = Arc<Mutex<ChildStdin>>;
 
-    fn start(
-        board: &Board,
-        boot: &Boot,
-        accelerator: Accelerator,
-        kernel: &Path,
-        image: &File,
-        limit: Duration,
-    ) -> Result<Self> {
+/// What a guest is started from.
+struct Built<'a> {
+    board: &'a Board,
+    qemu: PathBuf,
+    kernel: PathBuf,
+    image: File,
+}
+
+impl Built<'_> {
+    fn start(&self, boot: &Boot, accelerator: Accelerator, limit: Duration) -> Result<Guest> {
+        let Self { board, qemu, kernel, image } = self;
         let shape = machine::shape(board, accelerator, boot.memory.unwrap_or(board.memory));
         let folder = tempfile::tempdir()
             .map_err(|e| Error::Usage(format!("cannot make a temporary folder: {e}")))?;
-        let tree = devicetree::make(board, &shape, boot.overlay.as_deref(), folder.path())?;
-        let services = if boot.services { "" } else { board_guest::NO_SERVICES };
+        let tree = devicetree::make(board, qemu, &shape, boot.overlay.as_deref(), folder.path())?;
+        let services = if boot.services { "" } else { board_channel::NO_SERVICES };
         let arguments = [board.kernel_arguments, services, &boot.append].join(" ");
-        let parts = Parts { kernel, image: Some(image), tree: &tree, arguments: &arguments };
-        let started = Instant::now();
-        let mut machine = Machine::start(board, &shape, &parts)?;
+        let parts = Parts { qemu, kernel, image: Some(image), tree: &tree, arguments: &arguments };
+        let mut machine = Machine::start(&shape, &parts)?;
         let Some((to, from)) = machine.take_channel() else {
             return Err(machine.obituary("opening the channel"));
         };
-        let boot_alarm = machine.alarm(boot.timeout.map_or(limit, |t| t.min(limit)));
-        let mut guest = Self { machine, to, from: BufReader::new(from), _alarm: None };
+        let alarm = machine.alarm(limit);
+        let (to, from) = (Arc::new(Mutex::new(to)), BufReader::new(from));
+        let mut guest = Guest { machine, to, from, timeout: boot.timeout };
         let ready = guest.receive("booting")?;
-        drop(boot_alarm);
-        guest._alarm =
-            boot.timeout.map(|limit| guest.machine.alarm(limit.saturating_sub(started.elapsed())));
+        drop(alarm);
         match ready {
             Frame::Ready { failed } if failed.is_empty() => Ok(guest),
             Frame::Ready { failed } => {
@@ -128,21 +114,82 @@ impl Guest {
             other => Err(out_of_step(&other)),
         }
     }
+}
+
+impl Guest {
+    /// Builds what is not built yet, boots, and waits until the services answer.
+    pub fn boot(board: &Board, boot: &Boot) -> Result<Self> {
+        let cache = Cache::open()?;
+        packages::provide(board, &[], &cache, boot.install)?;
+        let (kernel, (qemu, image)) = side_by_side(
+            || kernel::image(board, &cache),
+            || Ok((debian::qemu(board, &cache)?, image::pack(board, &cache, &boot.replace)?)),
+        )?;
+        let built = Built { board, qemu, kernel, image };
+        let kvm_failed = cache.path("kvm-does-not-work-here");
+        if !kvm_may_work() || kvm_failed.exists() {
+            return built.start(boot, Accelerator::Emulation, BOOT_LIMIT);
+        }
+        match built.start(boot, Accelerator::Kvm, TRIAL_LIMIT) {
+            Err(Error::Guest { what, .. }) => {
+                eprintln!("hardware acceleration does not work here ({what}); emulating");
+                // A kernel that does not boot by emulation either is no sign against the hardware.
+                let guest = built.start(boot, Accelerator::Emulation, BOOT_LIMIT)?;
+                fs::write(&kvm_failed, what).on("cannot write", &kvm_failed)?;
+                Ok(guest)
+            }
+            other => other,
+        }
+    }
 
     /// Runs a command to its end and hands on its output as it comes.
     pub fn run(
         &mut self,
         argv: &[String],
+        on_output: impl FnMut(Stream, &[u8]) -> io::Result<()>,
+    ) -> Result<Exit> {
+        let doing = self.begin(argv, None)?;
+        self.follow(&doing, on_output)
+    }
+
+    /// The same for a command that takes input; `source` brings it.
+    pub fn run_with(
+        &mut self,
+        argv: &[String],
+        input: Input,
+        source: impl io::Read + Send + 'static,
+        on_output: impl FnMut(Stream, &[u8]) -> io::Result<()>,
+    ) -> Result<Exit> {
+        let doing = self.begin(argv, Some(input))?;
+        let to = Arc::clone(&self.to);
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&over);
+        // Ends with the input, the command, the guest or this process, whichever is first.
+        std::thread::spawn(move || pass_on_input(source, &to, &seen));
+        let exit = self.follow(&doing, on_output);
+        over.store(true, Ordering::Relaxed);
+        exit
+    }
+
+    /// Starts a command; what that is called in errors.
+    fn begin(&mut self, argv: &[String], input: Option<Input>) -> Result<String> {
+        let doing = format!("running {}", argv.join(" "));
+        self.send(&doing, &Frame::Run { argv: argv.to_vec(), input })?;
+        Ok(doing)
+    }
+
+    fn follow(
+        &mut self,
+        doing: &str,
         mut on_output: impl FnMut(Stream, &[u8]) -> io::Result<()>,
     ) -> Result<Exit> {
-        let doing = format!("running {}", argv.join(" "));
-        self.send(&doing, &Frame::Run { argv: argv.to_vec(), terminal: None })?;
+        let _alarm = self.alarm();
         loop {
-            match self.receive(&doing)? {
+            match self.receive(doing)? {
                 Frame::Output(stream, bytes) => on_output(stream, &bytes)
                     .map_err(|e| Error::Usage(format!("cannot pass on the guest's output: {e}")))?,
                 Frame::Exited(exit) => return Ok(exit),
-                Frame::Failed(why) => return Err(Error::Refused(why)),
+                Frame::CannotRun { code, why } => return Err(Error::CannotRun { code, why }),
                 other => return Err(out_of_step(&other)),
             }
         }
@@ -166,9 +213,10 @@ impl Guest {
     /// Copies a file or folder into the guest.
     pub fn push(&mut self, from: &Path, to: &str) -> Result<()> {
         let doing = format!("pushing {}", from.display());
+        let _alarm = self.alarm();
         self.send(&doing, &Frame::Push { to: to.to_owned() })?;
-        let sent =
-            files::send_path(&mut self.to, from).map_err(|_| self.machine.obituary(&doing))?;
+        let sent = files::send_path(&mut *held(&self.to), from);
+        let sent = sent.map_err(|_| self.machine.obituary(&doing))?;
         match self.receive(&doing)? {
             Frame::End => sent.map_err(|e| Error::Usage(format!("cannot push {e}"))),
             Frame::Failed(why) => Err(match sent {
@@ -183,45 +231,11 @@ impl Guest {
     /// Copies a file or folder out of the guest.
     pub fn pull(&mut self, from: &str, to: &Path) -> Result<()> {
         let doing = format!("pulling {from}");
+        let _alarm = self.alarm();
         self.send(&doing, &Frame::Pull { from: from.to_owned() })?;
         match files::receive_path(&mut self.from, to) {
             Ok(received) => received.map_err(|e| Error::Usage(format!("cannot pull {from}: {e}"))),
             Err(_) => Err(self.machine.obituary(&doing)),
-        }
-    }
-
-    /// Runs a command on a terminal of `size`; `keys` brings what is typed.
-    pub fn interact(
-        mut self,
-        argv: &[String],
-        size: TerminalSize,
-        mut keys: impl io::Read + Send + 'static,
-    ) -> Result<Exit> {
-        let doing = "the shell";
-        self.send(doing, &Frame::Run { argv: argv.to_vec(), terminal: Some(size) })?;
-        let mut to = self.to;
-        // Ends with the process, or when the guest is gone.
-        std::thread::spawn(move || {
-            let mut piece = [0; 1024];
-            while let Ok(got @ 1..) = keys.read(&mut piece) {
-                if wire::send(&mut to, &Frame::Input(piece[..got].to_vec())).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut screen = io::stdout().lock();
-        loop {
-            match wire::receive(&mut self.from).map_err(|_| self.machine.obituary(doing))? {
-                Frame::Output(_, bytes) => {
-                    screen
-                        .write_all(&bytes)
-                        .and_then(|()| screen.flush())
-                        .map_err(|e| Error::Usage(format!("cannot write to the terminal: {e}")))?
-                }
-                Frame::Exited(exit) => return Ok(exit),
-                Frame::Failed(why) => return Err(Error::Refused(why)),
-                other => return Err(out_of_step(&other)),
-            }
         }
     }
 
@@ -230,13 +244,52 @@ impl Guest {
         self.machine.console_text()
     }
 
+    /// Ends the guest if a request takes longer than it may.
+    fn alarm(&self) -> Option<Alarm> {
+        self.timeout.map(|limit| self.machine.alarm(limit))
+    }
+
     fn send(&mut self, doing: &str, frame: &Frame) -> Result<()> {
-        wire::send(&mut self.to, frame).map_err(|_| self.machine.obituary(doing))
+        let sent = wire::send(&mut *held(&self.to), frame);
+        sent.map_err(|_| self.machine.obituary(doing))
     }
 
     fn receive(&mut self, doing: &str) -> Result<Frame> {
         wire::receive(&mut self.from).map_err(|_| self.machine.obituary(doing))
     }
+}
+
+fn held(to: &Writer) -> MutexGuard<'_, ChildStdin> {
+    to.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sends what a command shall read, until there is no more or nobody who reads.
+fn pass_on_input(mut source: impl io::Read, to: &Writer, over: &AtomicBool) {
+    let mut piece = [0; wire::CHUNK];
+    loop {
+        let got = source.read(&mut piece).unwrap_or(0);
+        if over.load(Ordering::Relaxed) {
+            return;
+        }
+        // An empty piece is the end.
+        let input = Frame::Input(piece[..got].to_vec());
+        if wire::send(&mut *held(to), &input).is_err() || got == 0 {
+            return;
+        }
+    }
+}
+
+/// Does both at once; the first error counts.
+fn side_by_side<A, B: Send>(
+    one: impl FnOnce() -> Result<A>,
+    other: impl FnOnce() -> Result<B> + Send,
+) -> Result<(A, B)> {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one()?;
+        let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((one, other))
+    })
 }
 
 fn out_of_step(frame: &Frame) -> Error {

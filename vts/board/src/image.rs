@@ -12,7 +12,8 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 use crate::boards::{self, Board};
 use crate::cache::Cache;
 use crate::error::{Error, OnFile, Result};
-use crate::{foreign, repository, sepolicy, userland};
+use crate::place::repository;
+use crate::{debian, sepolicy, userland};
 
 /// Folders of Debian's packages that the guest needs.
 const LIBRARY_FOLDERS: [&str; 4] = ["lib", "lib64", "usr/lib", "bin"];
@@ -61,8 +62,7 @@ pub fn pack(board: &Board, cache: &Cache, replace: &[(String, PathBuf)]) -> Resu
     }
     // The kernel opens it for init before anything is mounted.
     image.put("/dev/console", Entry::Console);
-    image.add_libraries(&foreign::root(board, cache)?)?;
-    image.add_tree(&userland::binder_tools(board, cache)?, "/system/bin")?;
+    image.add_libraries(&debian::guest_root(board, cache)?)?;
     // Read when the image is written.
     let folder =
         tempfile::tempdir().on("cannot make a temporary folder for", Path::new("programs"))?;

@@ -13,8 +13,9 @@ use std::process::Command;
 use crate::boards::Board;
 use crate::cache::Cache;
 use crate::error::{Error, OnFile, Result};
+use crate::place::{repository, results};
 use crate::progress::Step;
-use crate::{packages, repository, results, tool, userland};
+use crate::{packages, tool, userland};
 
 /// The variable that tells a counting program where its counts go.
 pub const VARIABLE: &str = "LLVM_PROFILE_FILE";

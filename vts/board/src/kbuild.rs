@@ -20,22 +20,26 @@ pub struct Kbuild<'a> {
 }
 
 impl Kbuild<'_> {
-    /// tinyconfig and the fragment; a line of it that did not survive is an error. `origin` is
-    /// where it stands, for the error.
+    /// Nothing but the fragment and what it selects; a line of it that did not survive is an error.
+    /// `origin` is where it stands, for the error. What is configured so already is left alone.
     pub fn configure(&self, fragment: &str, origin: &str) -> Result<()> {
+        let wish = self.folder.join("fragment.config");
         let config = self.folder.join(".config");
-        self.make(&["tinyconfig"], |_| ())?;
-        let tiny = fs::read_to_string(&config).on("cannot read", &config)?;
-        fs::write(&config, tiny + fragment).on("cannot write", &config)?;
-        self.make(&["olddefconfig"], |_| ())?;
+        if config.exists() && fs::read_to_string(&wish).is_ok_and(|old| old == fragment) {
+            return Ok(());
+        }
+        let making = wish.with_extension("making");
+        fs::write(&making, fragment).on("cannot write", &making)?;
+        self.make(&["allnoconfig", &format!("KCONFIG_ALLCONFIG={}", making.display())], |_| ())?;
         let got = fs::read_to_string(&config).on("cannot read", &config)?;
         let got: Vec<&str> = got.lines().collect();
-        let mut lost = wanted(fragment).into_values().filter(|l| !got.contains(l));
-        let Some(first) = lost.next() else { return Ok(()) };
-        Err(Error::LostConfig {
-            fragment: origin.to_owned(),
-            lines: std::iter::once(first).chain(lost).collect::<Vec<_>>().join("\n"),
-        })
+        let lost: Vec<&str> =
+            wanted(fragment).into_values().filter(|line| !got.contains(line)).collect();
+        if !lost.is_empty() {
+            return Err(Error::LostConfig { fragment: origin.to_owned(), lines: lost.join("\n") });
+        }
+        // It has this name only once it is known to have been followed.
+        fs::rename(&making, &wish).on("cannot rename to", &wish)
     }
 
     /// Makes the goals, which may set variables; `on_line` gets each line that make prints.

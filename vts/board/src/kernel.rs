@@ -23,8 +23,9 @@ use crate::cache::{Cache, Key};
 use crate::error::{Error, OnFile, Result};
 use crate::kbuild::Kbuild;
 use crate::packages::KERNEL_SOURCE;
+use crate::place::repository;
 use crate::progress::Step;
-use crate::{repository, tool};
+use crate::tool;
 
 /// Source tree and objects of one board, in MiB, rounded up.
 const SPACE_NEEDED: u64 = 3 * 1024;
@@ -51,7 +52,14 @@ pub fn image(board: &Board, cache: &Cache) -> Result<PathBuf> {
         return Ok(image);
     }
     build.run(&image)?;
-    forget_old_images(board, cache)?;
+    // Another board's name may begin with this one's, but no key has a dash.
+    let of = |kind: &str, name: &str| {
+        name.strip_prefix(&format!("{kind}-")).is_some_and(|key| !key.contains('-'))
+    };
+    let kernel = format!("kernel-{}", board.name);
+    cache.forget(IMAGES_KEPT, |name| of(&kernel, name))?;
+    let objects = format!("build-{}", board.kernel_objects);
+    cache.forget(1, |name| of(&objects, name))?;
     Ok(image)
 }
 
@@ -115,7 +123,7 @@ impl<'a> Build<'a> {
     }
 }
 
-/// What the board's kernel needs on top of tinyconfig.
+/// What the board's kernel is configured to have.
 pub fn fragment(board: &Board) -> Result<String> {
     let mut fragment = String::new();
     for file in board.kernel_config {
@@ -127,7 +135,8 @@ pub fn fragment(board: &Board) -> Result<String> {
 
 /// The unpacked source tree.
 pub fn source_tree(cache: &Cache) -> Result<PathBuf> {
-    cache.entry(&format!("linux-{}", source_version()?), |folder| {
+    let name = format!("linux-{}", source_version()?);
+    let tree = cache.entry(&name, |folder| {
         require_space(folder)?;
         let archive = PathBuf::from(format!("/usr/src/{KERNEL_SOURCE}.tar.xz"));
         let file = File::open(&archive).on("cannot open", &archive)?;
@@ -148,8 +157,10 @@ pub fn source_tree(cache: &Cache) -> Result<PathBuf> {
         let status = tar.wait().on("cannot wait for tar of", &archive)?;
         tool::check("unpacking the kernel's source", "is the disk full?", status, &log)?;
         step.done();
-        Ok(())
-    })
+        // Of versions that Debian has replaced.
+        cache.forget(1, |name| name.starts_with("linux-"))
+    })?;
+    Ok(tree)
 }
 
 fn source_version() -> Result<String> {
@@ -237,28 +248,6 @@ fn require_space(folder: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::DiskFull { path: folder.to_owned(), free, needed: SPACE_NEEDED })
-}
-
-/// Removes all but the newest images of the board.
-fn forget_old_images(board: &Board, cache: &Cache) -> Result<()> {
-    let root = cache.path("");
-    let prefix = format!("kernel-{}-", board.name);
-    let mut images = Vec::new();
-    for entry in fs::read_dir(&root).on("cannot read", &root)? {
-        let entry = entry.on("cannot read", &root)?;
-        let name = entry.file_name();
-        // Another board's name may begin with this one's, but no key has a dash.
-        let key = name.to_str().and_then(|name| name.strip_prefix(&prefix));
-        if key.is_some_and(|key| !key.contains('-')) {
-            let built = entry.metadata().and_then(|m| m.modified()).on("cannot read", &root)?;
-            images.push((built, entry.path()));
-        }
-    }
-    images.sort_by(|a, b| b.cmp(a));
-    for (_, path) in images.into_iter().skip(IMAGES_KEPT) {
-        fs::remove_file(&path).on("cannot remove", &path)?;
-    }
-    Ok(())
 }
 
 /// A reader that moves the step's bar.

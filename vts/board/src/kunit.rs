@@ -8,7 +8,7 @@ use crate::boards::Board;
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::machine::{self, Accelerator, Machine, Parts};
-use crate::{devicetree, kernel, packages};
+use crate::{debian, devicetree, kernel, packages};
 
 /// Some 15 seconds on an idle machine, under emulation.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -16,13 +16,15 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// Boots `board` with `append` as further kernel arguments; returns all that its console showed.
 pub fn console(board: &Board, append: &str) -> Result<String> {
     let cache = Cache::open()?;
-    packages::provide(board, &[], &cache, true)?;
+    packages::provide(board, &[], &cache, packages::may_install())?;
+    let qemu = debian::qemu(board, &cache)?;
     let kernel = kernel::image(board, &cache)?;
     let folder = tempfile::tempdir()
         .map_err(|e| Error::Usage(format!("cannot make a temporary folder: {e}")))?;
     let shape = machine::shape(board, Accelerator::Emulation, board.memory);
-    let tree = devicetree::make(board, &shape, None, folder.path())?;
+    let tree = devicetree::make(board, &qemu, &shape, None, folder.path())?;
     let arguments = [board.kernel_arguments, append].join(" ");
-    let parts = Parts { kernel: &kernel, image: None, tree: &tree, arguments: &arguments };
-    Machine::start(board, &shape, &parts)?.run_to_the_end("running the KUnit suites", LIMIT)
+    let parts =
+        Parts { qemu: &qemu, kernel: &kernel, image: None, tree: &tree, arguments: &arguments };
+    Machine::start(&shape, &parts)?.run_to_the_end("running the KUnit suites", LIMIT)
 }

@@ -3,17 +3,17 @@
 //! QEMU machine that runs both.
 //!
 //! One boot's way through the modules: [`boards`] says what a board is; [`packages`] makes the
-//! host able to build it; [`kernel`] and [`userland`] build, both through [`cache`]; [`image`]
-//! packs; [`devicetree`] merges the overlay into the machine's own tree; [`machine`] starts QEMU;
+//! host able to build it; [`kernel`] and [`userland`] build, and [`debian`] fetches what others have
+//! built, all through [`cache`]; [`image`] packs; [`devicetree`] merges the overlay into the machine's own tree; [`machine`] starts QEMU;
 //! [`guest`] talks to the agent inside. [`kunit`] boots a kernel that tests
 //! itself and needs neither image nor agent; [`source`] is for checks of the driver without a boot;
 //! [`instrumented`] counts what a boot and the host's tests run of `service/`.
 
 pub mod boards;
-mod cache;
+pub mod cache;
+mod debian;
 mod devicetree;
 pub mod error;
-mod foreign;
 pub mod guest;
 mod image;
 pub mod instrumented;
@@ -22,6 +22,7 @@ mod kernel;
 pub mod kunit;
 mod machine;
 mod packages;
+mod place;
 mod progress;
 pub mod sepolicy;
 pub mod source;
@@ -31,16 +32,5 @@ mod userland;
 pub use boards::Board;
 pub use error::{Error, Result};
 pub use guest::{Boot, Guest};
-
-use std::path::{Path, PathBuf};
-
-/// The repository's root, two folders above this crate's.
-pub fn repository() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here)
-}
-
-/// Where results for people go: pictures, logs, reports.
-pub fn results() -> PathBuf {
-    repository().join("target/board")
-}
+pub use packages::may_install;
+pub use place::{repository, results};

@@ -16,11 +16,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use board_guest::wire::PORT_NAME;
+use board_channel::wire::PORT_NAME;
 
 use crate::boards::Board;
 use crate::error::{Error, OnFile, Result};
-use crate::{results, tool};
+use crate::place::results;
+use crate::tool;
 
 /// Console lines shown where there was no panic, and those shown before one.
 const TAIL_LINES: usize = 40;
@@ -28,6 +29,8 @@ const LINES_BEFORE_PANIC: usize = 25;
 
 /// What QEMU boots.
 pub struct Parts<'a> {
+    /// QEMU's program.
+    pub qemu: &'a Path,
     /// The kernel image.
     pub kernel: &'a Path,
     /// The initramfs, if it gets so far; only its descriptor is used, so it needs no name.
@@ -81,10 +84,10 @@ pub struct Machine {
 
 impl Machine {
     /// Starts QEMU with the arguments of [`shape`].
-    pub fn start(board: &Board, shape: &[String], parts: &Parts) -> Result<Self> {
+    pub fn start(shape: &[String], parts: &Parts) -> Result<Self> {
         let unnamed = Path::new("(the console)");
         let console = tempfile::tempfile().on("cannot make a temporary file for", unnamed)?;
-        let mut command = tool::bound_to_us(board.qemu, "KILL");
+        let mut command = tool::bound_to_us(parts.qemu, "KILL");
         command
             .args(shape)
             .arg("-no-reboot")
@@ -102,7 +105,7 @@ impl Machine {
             .stdout(Stdio::piped())
             // QEMU's own complaints belong beside the console.
             .stderr(console.try_clone().on("cannot share", unnamed)?);
-        let mut child = command.spawn().on("cannot start", Path::new(board.qemu))?;
+        let mut child = command.spawn().on("cannot start", parts.qemu)?;
         let channel = child.stdin.take().zip(child.stdout.take());
         Ok(Self { qemu: Arc::new(Mutex::new(child)), channel, console, time_is_up: Arc::default() })
     }

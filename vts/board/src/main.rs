@@ -2,6 +2,7 @@
 //! `cargo run`: boots the virtual board, and shows or runs something in it.
 
 mod bench;
+mod clean;
 mod coverage;
 mod demo;
 mod exec;
@@ -10,7 +11,7 @@ mod vts;
 
 use std::process::ExitCode;
 
-use board::{Result, boards};
+use board::{Error, Result, boards};
 use clap::{Parser, Subcommand};
 
 /// This tool's own failures, as `env` and `docker` report theirs.
@@ -21,7 +22,7 @@ const FAILURE: u8 = 125;
 #[derive(Parser)]
 #[command(name = "board")]
 struct Arguments {
-    /// Install nothing; name the Debian packages that are missing
+    /// Install nothing; name the Debian packages that are missing (also: DMAHEAP_NO_INSTALL=1)
     #[arg(long, global = true)]
     no_install: bool,
     #[command(subcommand)]
@@ -40,16 +41,21 @@ enum Verb {
     Vts(vts::Vts),
     /// Count which lines of service/ the tests run, on the host and in the board
     Coverage(coverage::Coverage),
+    /// Remove all that was built or fetched into the cache folder
+    Clean,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let install = !arguments.no_install;
+    let install = !arguments.no_install && board::may_install();
     match run(arguments.command, install) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::from(FAILURE)
+            ExitCode::from(match error {
+                Error::CannotRun { code, .. } => code,
+                _ => FAILURE,
+            })
         }
     }
 }
@@ -63,5 +69,6 @@ fn run(command: Option<Verb>, install: bool) -> Result<ExitCode> {
         Some(Verb::Bench(bench)) => bench.run(install),
         Some(Verb::Vts(vts)) => vts.run(board, install),
         Some(Verb::Coverage(coverage)) => coverage.run(board, install),
+        Some(Verb::Clean) => clean::run(),
     }
 }

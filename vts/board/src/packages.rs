@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the host needs from Debian's packages.
+//! What the host needs installed from Debian's packages. Nothing that is installed goes for it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -16,8 +17,12 @@ use crate::tool;
 /// The kernel's source; the LTS that current Android kernels derive from.
 pub const KERNEL_SOURCE: &str = "linux-source-6.12";
 
+/// Set to anything, it forbids to install, as `--no-install` does: for `cargo test`, which takes
+/// no flags for it.
+pub const NO_INSTALL: &str = "DMAHEAP_NO_INSTALL";
+
 /// What building and booting needs whatever the board.
-const COMMON: [&str; 17] = [
+const COMMON: [&str; 16] = [
     KERNEL_SOURCE,
     "bc",
     "bison",
@@ -31,19 +36,52 @@ const COMMON: [&str; 17] = [
     "libssl-dev",
     "m4",
     "make",
-    "qemu-system-arm",
     "setools",
     "util-linux",
     "xz-utils",
 ];
 
-/// What checking the driver's source needs besides. Coccinelle loads Python's library by itself
-/// and does not depend on it; without it, it has nothing to say.
-pub const CHECKERS: [&str; 4] = ["coccinelle", "libpython3.11", "perl", "sparse"];
+/// What QEMU, which is unpacked and not installed, is linked with.
+const QEMU_LIBRARIES: [&str; 25] = [
+    "libaio1",
+    "libbpf1",
+    "libcapstone4",
+    "libfdt1",
+    "libfuse3-3",
+    "libglib2.0-0",
+    "libgmp10",
+    "libgnutls30",
+    "libhogweed6",
+    "libibverbs1",
+    "libjpeg62-turbo",
+    "libnettle8",
+    "libnuma1",
+    "libpixman-1-0",
+    "libpmem1",
+    "libpng16-16",
+    "librdmacm1",
+    "libsasl2-2",
+    "libseccomp2",
+    "libslirp0",
+    "libudev1",
+    "liburing2",
+    "libvdeplug2",
+    "libzstd1",
+    "zlib1g",
+];
+
+/// What checking the driver's source needs besides. Coccinelle loads Python's library and calls
+/// OCaml's compiler, and depends on neither.
+pub const CHECKERS: [&str; 5] = ["coccinelle", "libpython3.11", "ocaml", "perl", "sparse"];
+
+/// Whether installing is allowed where no flag says otherwise.
+pub fn may_install() -> bool {
+    std::env::var_os(NO_INSTALL).is_none()
+}
 
 /// Makes sure that all this and `more` is installed; installs what is not, if `install` allows.
 pub fn provide(board: &Board, more: &[&str], cache: &Cache, install: bool) -> Result<()> {
-    let wanted = COMMON.iter().chain(board.compiler_packages).chain(more);
+    let wanted = COMMON.iter().chain(&QEMU_LIBRARIES).chain(board.compiler_packages).chain(more);
     let wanted: BTreeSet<&str> = wanted.copied().collect();
     if !Path::new("/usr/bin/apt-get").exists() {
         return Err(Error::Missing {
@@ -58,11 +96,11 @@ pub fn provide(board: &Board, more: &[&str], cache: &Cache, install: bool) -> Re
     if missing.is_empty() {
         return Ok(());
     }
-    let command = format!("apt-get update && apt-get install {}", missing.join(" "));
     if !install {
+        let install = install_arguments(&missing).join(" ");
         return Err(Error::Missing {
             names: missing.join(" "),
-            hint: format!("install them: {command}"),
+            hint: format!("install them: apt-get update && apt-get {install}"),
         });
     }
     let _lock = cache.lock("packages")?;
@@ -75,44 +113,101 @@ pub fn provide(board: &Board, more: &[&str], cache: &Cache, install: bool) -> Re
 
 /// Those of `wanted` that dpkg does not have installed.
 fn missing_of<'a>(wanted: &BTreeSet<&'a str>) -> Vec<&'a str> {
+    let known = installed(wanted.iter().copied());
+    let has = |package: &str| known.lines().any(|line| line.split(' ').next() == Some(package));
+    wanted.iter().filter(|package| !has(package)).copied().collect()
+}
+
+/// Those of the packages that are installed, one a line with its version.
+pub fn installed<'a>(packages: impl IntoIterator<Item = &'a str>) -> String {
     // It fails where one is unknown, and prints the others all the same.
     let known = Command::new("dpkg-query")
-        .args(["-W", "-f=${db:Status-Status} ${Package}\n"])
-        .args(wanted)
+        .args(["-W", "-f=${db:Status-Status} ${Package} ${Version}\n"])
+        .args(packages)
         .stderr(Stdio::null())
         .output()
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
         .unwrap_or_default();
-    let installed: BTreeSet<&str> =
-        known.lines().filter_map(|line| line.strip_prefix("installed ")).collect();
-    wanted.iter().filter(|package| !installed.contains(*package)).copied().collect()
+    let lines = known.lines().filter_map(|line| line.strip_prefix("installed "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+fn install_arguments<'a>(packages: &[&'a str]) -> Vec<&'a str> {
+    [&["install", "-y", "--no-remove", "--no-install-recommends"], packages].concat()
 }
 
 fn install_all(missing: &[&str], cache: &Cache) -> Result<()> {
-    const HINT: &str = "is there a network, and is Debian 12 with its security updates in \
-                        /etc/apt? Then try again, or install the packages by hand";
     eprintln!("installing from Debian: {}", missing.join(" "));
     let step = Step::new("installing Debian packages");
-    let log = cache.path("apt.log");
-    let update = vec!["update"];
-    let install = [&["install", "-y", "--no-install-recommends"], missing].concat();
-    for arguments in [update, install] {
+    for arguments in [vec!["update"], install_arguments(missing)] {
+        let verb = arguments.first().copied().unwrap_or_default();
+        let log = cache.path(&format!("apt-{verb}.log"));
         let mut command = apt_get();
         command.args(&arguments);
         let what = format!("apt-get {}", arguments.join(" "));
-        tool::run(&what, HINT, command, &log, |_| ())?;
+        tool::run(&what, "", command, &log, |_| ()).map_err(|error| advise(error, &log))?;
     }
     step.done();
     Ok(())
 }
 
-/// `apt-get` with the rights to install, asking nothing.
+/// What to do about a failure of apt's depends on what it says.
+pub fn advise(error: Error, log: &Path) -> Error {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    match error {
+        Error::Tool { what, why, tail, log, .. } => {
+            Error::Tool { what, why, tail, log, hint: advice(&text) }
+        }
+        other => other,
+    }
+}
+
+fn advice(log: &str) -> &'static str {
+    let says = |signs: &[&str]| signs.iter().any(|sign| log.contains(sign));
+    if says(&["remove is disabled"]) {
+        "apt would have to remove packages that are installed here, and must not: the whole log \
+         names them; remove them by hand if you can do without, or use a container of Debian 12"
+    } else if says(&["dpkg: error", "dpkg was interrupted", "Sub-process /usr/bin/dpkg"]) {
+        "dpkg could not do its part, for the reason above: mend that (dpkg --configure -a, apt-get \
+         -f install), then try again"
+    } else if says(&["Could not get lock", "Unable to acquire"]) {
+        "another program is installing packages: wait for it, then try again"
+    } else if says(&["Unable to locate", "no installation candidate", "unmet dependencies"]) {
+        "are Debian 12 and its security updates in /etc/apt? These are its package names"
+    } else {
+        "is there a network? If so, the whole log says what else is wrong"
+    }
+}
+
+/// `apt-get` with the rights to install, asking nothing, in the language that is understood here.
 fn apt_get() -> Command {
     // sudo does not hand on the environment, so env sets it behind it.
     let mut command = Command::new(if geteuid().is_root() { "env" } else { "sudo" });
     if !geteuid().is_root() {
         command.arg("env");
     }
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+    command.args(["LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_removed_to_install_something() {
+        assert!(install_arguments(&["make"]).contains(&"--no-remove"));
+    }
+
+    #[test]
+    fn the_network_is_blamed_for_what_nobody_else_explains() {
+        for (log, part) in [
+            ("E: Packages need to be removed but remove is disabled.", "by hand"),
+            ("dpkg: error processing package x (--configure):", "dpkg --configure -a"),
+            ("E: Unable to locate package linux-source-6.12", "/etc/apt"),
+            ("Err:1 x Could not resolve 'x'\nE: Failed to fetch x", "network"),
+        ] {
+            assert!(advice(log).contains(part), "{log}: {}", advice(log));
+        }
+    }
 }

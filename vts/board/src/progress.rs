@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Long steps, as bars on a terminal and as plain lines elsewhere. All on standard error:
-//! standard output belongs to the guest.
+//! Long steps, as bars on a terminal and as plain lines elsewhere, one a minute. All on standard
+//! error: standard output belongs to the guest.
 
 use std::io::{IsTerminal, stderr};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often a step says that it lives, where there is no bar to be seen moving.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 
 /// A step under way. Dropped without [`Step::done`], it leaves no claim of success.
 #[derive(Debug)]
@@ -13,6 +17,8 @@ pub struct Step {
     what: String,
     started: Instant,
     bar: ProgressBar,
+    /// Ends the signs of life.
+    _under_way: mpsc::Sender<()>,
 }
 
 impl Step {
@@ -37,7 +43,17 @@ impl Step {
         }
         bar.set_message(what.clone());
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { what, started: Instant::now(), bar }
+        let started = Instant::now();
+        let (under_way, over) = mpsc::channel();
+        if !stderr().is_terminal() {
+            let (what, bar) = (what.clone(), bar.clone());
+            std::thread::spawn(move || {
+                while over.recv_timeout(SIGN_OF_LIFE) == Err(RecvTimeoutError::Timeout) {
+                    eprintln!("{}", sign_of_life(&what, &bar, started));
+                }
+            });
+        }
+        Self { what, started, bar, _under_way: under_way }
     }
 
     /// Moves the bar on.
@@ -52,5 +68,25 @@ impl Step {
         if seconds > 0 {
             eprintln!("{}: done in {seconds} s", self.what);
         }
+    }
+}
+
+fn sign_of_life(what: &str, bar: &ProgressBar, started: Instant) -> String {
+    let percent = bar.length().map(|all| bar.position() * 100 / all.max(1));
+    let percent = percent.map_or(String::new(), |percent| format!(", {percent} %"));
+    format!("{what}: still at it after {} s{percent}", started.elapsed().as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_of_life_tells_how_far_it_has_come() {
+        let bar = ProgressBar::hidden();
+        assert_eq!(sign_of_life("x", &bar, Instant::now()), "x: still at it after 0 s");
+        bar.set_length(200);
+        bar.inc(50);
+        assert_eq!(sign_of_life("x", &bar, Instant::now()), "x: still at it after 0 s, 25 %");
     }
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{OnFile, Result};
-use crate::{repository, tool};
+use crate::place::repository;
+use crate::tool;
 
 /// Before and after the `.te` files; checkpolicy wants each kind of statement at its place.
 const BEFORE: [&str; 9] = [

@@ -5,11 +5,11 @@ use std::io::{IsTerminal, stdin};
 use std::process::ExitCode;
 
 use board::{Board, Boot, Error, Guest, Result};
-use board_guest::wire::TerminalSize;
+use board_channel::wire::{Input, TerminalSize};
 use console::Term;
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
-use crate::exec::code_of;
+use crate::exec::{code_of, pass_on};
 
 /// Boots and hands the terminal over until the shell ends.
 pub fn open(board: &Board, install: bool) -> Result<ExitCode> {
@@ -18,12 +18,14 @@ pub fn open(board: &Board, install: bool) -> Result<ExitCode> {
             "shell wants a terminal; to run one command use: cargo run -- exec -- COMMAND".into(),
         ));
     }
-    let guest = Guest::boot(board, &Boot { install, ..Boot::default() })?;
+    let boot = Boot { install, timeout: None, ..Boot::default() };
+    let mut guest = Guest::boot(board, &boot)?;
     eprintln!("the board is up; exit or ^D ends it");
     let raw = RawTerminal::enter()?;
     let (rows, columns) = Term::stdout().size();
     let size = TerminalSize { columns, rows };
-    let exit = guest.interact(&["sh".into(), "-l".into()], size, stdin());
+    let argv = ["sh", "-l"].map(str::to_owned);
+    let exit = guest.run_with(&argv, Input::Terminal(size), stdin(), pass_on);
     drop(raw);
     exit.map(code_of)
 }

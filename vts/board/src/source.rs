@@ -17,7 +17,7 @@ pub use crate::kernel::DRIVER;
 /// The unpacked tree of the board's kernel. Other runs may exchange the driver's files in it.
 pub fn tree(board: &Board) -> Result<PathBuf> {
     let cache = Cache::open()?;
-    packages::provide(board, &packages::CHECKERS, &cache, true)?;
+    packages::provide(board, &packages::CHECKERS, &cache, packages::may_install())?;
     kernel::source_tree(&cache)
 }
 

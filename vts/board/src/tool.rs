@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Programs of the host.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -12,9 +13,9 @@ use crate::error::{Error, OnFile, Result};
 const TAIL_LINES: usize = 15;
 
 /// A command that the kernel ends with `signal` when this process dies, however it dies.
-pub fn bound_to_us(program: &str, signal: &str) -> Command {
+pub fn bound_to_us(program: impl AsRef<OsStr>, signal: &str) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", signal, program]);
+    command.args(["--pdeathsig", signal]).arg(program);
     command
 }
 
@@ -70,13 +71,19 @@ fn failure(what: &str, hint: &'static str, why: String, log: &Path) -> Error {
     Error::Tool { what: what.to_owned(), why, tail, log: log.to_owned(), hint }
 }
 
-/// The lines that say "error", or the last ones where none does.
+/// The lines that say "error" with what is indented below them, or the last ones where none does.
 fn what_matters(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
-    // Of compilers, rustc, make and apt-get.
-    let signs = ["error:", "error[", "Error ", "E: "];
-    let is_error = |line: &&&str| signs.iter().any(|sign| line.contains(sign));
-    let errors: Vec<&str> = lines.iter().filter(is_error).take(TAIL_LINES).copied().collect();
+    // Of compilers, rustc, make, apt-get and dpkg.
+    let signs = ["error:", "error[", "Error ", "E: ", "dpkg: error"];
+    let mut errors = Vec::new();
+    let mut below = false;
+    for line in &lines {
+        below = signs.iter().any(|sign| line.contains(sign)) || below && line.starts_with(' ');
+        if below && errors.len() < TAIL_LINES {
+            errors.push(*line);
+        }
+    }
     let shown = if errors.is_empty() {
         &lines[lines.len().saturating_sub(TAIL_LINES)..]
     } else {
@@ -102,6 +109,17 @@ mod tests {
         assert!(error.contains("building x failed: exit status: 3"), "{error}");
         assert!(error.contains("x.c:3: error") && !error.contains("two"), "{error}");
         assert!(error.contains("mend x.c") && error.contains(log.to_str().unwrap()), "{error}");
+    }
+
+    #[test]
+    fn dpkgs_error_is_shown_with_its_reason() {
+        let log = "Setting up a\ndpkg: error processing package a (--configure):\n \
+                   a's script returned error exit status 1\nErrors were encountered:\n a\n\
+                   E: Sub-process /usr/bin/dpkg returned an error code (1)\n";
+        let shown = what_matters(log);
+        assert!(shown.contains("dpkg: error processing package a"), "{shown}");
+        assert!(shown.contains("script returned") && shown.contains("E: Sub-process"), "{shown}");
+        assert!(!shown.contains("Setting up"), "{shown}");
     }
 
     #[test]

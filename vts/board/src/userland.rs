@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The guest's programs: this workspace's, cross-compiled, and rsbinder's service manager.
+//! The guest's programs, cross-compiled: this workspace's, and rsbinder's service manager.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,33 +8,44 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::boards::Board;
-use crate::cache::Cache;
 use crate::error::{OnFile, Result};
+use crate::place::{repository, results};
 use crate::progress::Step;
-use crate::{repository, results, tool};
+use crate::tool;
 
 const HINT: &str = "cargo's own words above say what to mend; is there a network for crates?";
 
-/// Packages of this workspace that go into the guest.
-const PACKAGES: [&str; 5] =
-    ["board-guest", "dmaheap-allocator", "dmaheap-mapper", "dmaheap-mutants", "dmaheap-suite"];
+/// What is built together: packages of this workspace that go into the guest; and rsbinder's tools,
+/// which ask for more of rsbinder than the others may get.
+const BUILDS: [&[&str]; 2] = [
+    &[
+        "--bins",
+        "--lib",
+        "-pboard-guest",
+        "-pdmaheap-allocator",
+        "-pdmaheap-mapper",
+        "-pdmaheap-mutants",
+        "-pdmaheap-suite",
+    ],
+    &["--bin=rsb_hub", "--bin=rsb_service", "-pboard-hub", "-prsbinder-tools"],
+];
 
-/// rsbinder's tools: the context manager, and what `service` and `dumpsys` are on Android.
-const TOOLS: (&str, &str) = ("rsbinder-tools", "0.12.0");
-
-/// Builds this workspace's programs and libraries for others; name and place of each.
+/// Builds the guest's programs and its libraries for others; name and place of each.
 pub fn programs(board: &Board) -> Result<Vec<(String, PathBuf)>> {
     require_target(board)?;
     const WHAT: &str = "building the guest's programs";
     let step = Step::new(WHAT);
     let results = results();
     std::fs::create_dir_all(&results).on("cannot make", &results)?;
-    let mut command = cargo();
-    command
-        .current_dir(repository())
-        .args(["build", "--release", "--bins", "--lib", "--target", board.rust_target])
-        .args(PACKAGES.iter().flat_map(|package| ["-p", package]));
-    let built = build(WHAT, command, &results.join("cargo.log"))?;
+    let mut built = Vec::new();
+    for packages in BUILDS {
+        let mut command = cargo();
+        command
+            .current_dir(repository())
+            .args(["build", "--release", "--target", board.rust_target])
+            .args(packages);
+        built.extend(build(WHAT, command, &results.join("cargo.log"))?);
+    }
     step.done();
     Ok(built)
 }
@@ -66,37 +77,9 @@ fn installable(line: &str) -> Option<(String, PathBuf)> {
     Some((target.get("name")?.as_str()?.to_owned(), PathBuf::from(path)))
 }
 
-/// The folder with rsbinder's tools for the board.
-pub fn binder_tools(board: &Board, cache: &Cache) -> Result<PathBuf> {
-    let (package, version) = TOOLS;
-    let name = format!("{package}-{version}-{}", board.rust_target);
-    let entry = cache.entry(&name, |folder| {
-        require_target(board)?;
-        let step = Step::new(format!("building {package} for the guest"));
-        let mut command = cargo();
-        // The workspace's file names the linker; an install does not look there by itself.
-        command
-            .arg("--config")
-            .arg(repository().join(".cargo/config.toml"))
-            .args(["install", package, "--locked", "--version", version])
-            .args(["--bin", "rsb_hub", "--bin", "rsb_service"])
-            .args(["--target", board.rust_target, "--no-track", "--root"])
-            .arg(folder)
-            .arg("--target-dir")
-            .arg(folder.join("target"));
-        let log = folder.join("cargo.log");
-        tool::run(&format!("building {package}"), HINT, command, &log, |_| ())?;
-        let objects = folder.join("target");
-        std::fs::remove_dir_all(&objects).on("cannot remove", &objects)?;
-        step.done();
-        Ok(())
-    })?;
-    Ok(entry.join("bin"))
-}
-
 /// Cargo, which ends when this process does.
 pub fn cargo() -> Command {
-    tool::bound_to_us(&std::env::var("CARGO").unwrap_or("cargo".into()), "TERM")
+    tool::bound_to_us(std::env::var_os("CARGO").unwrap_or("cargo".into()), "TERM")
 }
 
 /// rustup brings the target of `rust-toolchain.toml` by itself, unless it was told not to install

@@ -12,9 +12,9 @@ use dmaheap_buffer::handle::FDS;
 use dmaheap_buffer::metadata::HEADER_SIZE;
 use dmaheap_buffer::{Format, Handle, Header, Usage};
 
-use crate::allocator::service;
 use crate::dmabuf::DmaBuf;
 use crate::imapper::RawHandle;
+use crate::service;
 
 /// Why a client has no buffer.
 #[derive(Debug, thiserror::Error)]

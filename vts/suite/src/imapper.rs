@@ -17,7 +17,7 @@ use dmaheap_imapper::{AIMapper, AIMapperV5, ARect, BufferHandle, Code, VERSION};
 use libloading::Library;
 use nix::libc::c_int;
 
-use crate::allocator::service;
+use crate::service;
 
 /// The vendor's folder for such libraries.
 const FOLDER: &str = "/vendor/lib64/hw";

@@ -3,8 +3,7 @@
 //! policy with a reserve.
 
 use board::{Error, Guest, Result};
-use board_guest::wire::Exit;
-use dmaheap_suite::program::PROGRAMS;
+use board_channel::wire::Exit;
 
 use super::FOLDER;
 use crate::vts::results::{Counts, Suite, Verdict};
@@ -14,11 +13,11 @@ use crate::{bench, vts};
 pub fn run(guest: &mut Guest) -> Result<()> {
     demonstrate(guest)?;
     let mut failed = Vec::new();
-    for program in &PROGRAMS {
+    for program in vts::PROGRAMS {
         let suite = vts::test(guest, program, [], |_| Ok(()))?;
         let mut counts = Counts::default();
         counts.add(&suite);
-        eprintln!("{}: {counts}", program.name);
+        eprintln!("{program}: {counts}");
         failed.extend(failures(&suite));
     }
     if !failed.is_empty() {

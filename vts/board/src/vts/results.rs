@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use board_guest::wire::Exit;
+use board_channel::wire::Exit;
 use roxmltree::{Document, Node};
 
 /// What a program reported.

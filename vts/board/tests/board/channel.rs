@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use board_guest::wire::{Exit, Stream};
+use board_channel::wire::{Exit, Stream};
 
 use crate::Outcome;
 use crate::fixture::{

@@ -8,7 +8,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use board::guest::Output;
 use board::{Boot, Error, Guest, boards};
-use board_guest::wire::Exit;
+use board_channel::wire::Exit;
 use libtest_mimic::Failed;
 
 /// Fails the test with a text.

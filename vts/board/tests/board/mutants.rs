@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::iter;
 
-use board_guest::wire::Exit;
+use board_channel::wire::Exit;
 use dmaheap_mutants::{INSTANCE, NONE, all};
 use dmaheap_suite::program::PROGRAMS;
 use libtest_mimic::{Failed, Trial};

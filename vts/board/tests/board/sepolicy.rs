@@ -8,7 +8,7 @@ use std::process::Command;
 
 use board::sepolicy::{compile, vendor};
 use board::{Boot, Guest};
-use board_guest::wire::Exit;
+use board_channel::wire::Exit;
 use libtest_mimic::Failed;
 
 use crate::Outcome;

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use board_guest::wire::Exit;
+use board_channel::wire::Exit;
+use dmaheap_suite::harness::Program;
 use dmaheap_suite::mapper::NATIVE_CASES;
-use dmaheap_suite::program::{ALLOCATOR, PROGRAMS, Program};
+use dmaheap_suite::program::{ALLOCATOR, PROGRAMS};
 use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::Outcome;

@@ -7,9 +7,8 @@ use std::process::{Command, Output};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use super::service::pid;
-use super::trial;
-use crate::program::Outcome;
+use crate::harness::Outcome;
+use crate::service::{pid, trial};
 
 const POLICY: &str = "/vendor/etc/dmaheap/heaps.toml";
 

@@ -8,8 +8,7 @@ use dmaheap_aidl::common::{BufferUsage, ExtendableType, PixelFormat};
 use dmaheap_buffer::{Format, Handle};
 use libtest_mimic::Trial;
 
-use super::service::{connect, good, refusal};
-use super::trial;
+use crate::service::{connect, good, refusal, trial};
 
 type Test = Result<(), Box<dyn Error>>;
 

@@ -11,16 +11,12 @@ pub mod conformance;
 mod descriptors;
 mod report;
 mod resources;
-pub(crate) mod service;
 mod shortage;
 mod startup;
 
 use libtest_mimic::Trial;
 
-use crate::baseline;
-use crate::program::{self, Outcome};
-
-pub use service::dump;
+use crate::harness::Outcome;
 
 /// All tests; their names alone need no device.
 pub fn trials() -> Vec<Trial> {
@@ -43,10 +39,4 @@ pub fn play(role: &str) -> Outcome {
         "drain" => resources::drain(),
         other => Err(format!("there is no role {other}").into()),
     }
-}
-
-/// A test that must leave the service as it found it: the same process, with as many descriptors,
-/// and as many dma-bufs in the system.
-fn trial(name: &str, test: fn() -> Outcome) -> Trial {
-    program::case(name, move || baseline::keeping(service::State::now, test))
 }

@@ -7,9 +7,8 @@ use dmaheap_buffer::{Format, Usage};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use super::service::dump;
-use super::trial;
 use crate::client::{Buffer, Client, Request};
+use crate::service::{dump, trial};
 
 type Test = Result<(), Box<dyn Error>>;
 

@@ -7,9 +7,8 @@ use dmaheap_aidl::allocator::{AllocationError, BufferDescriptorInfo};
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use libtest_mimic::Trial;
 
-use super::service::{connect, good, refusal};
-use super::trial;
-use crate::program::{Outcome as Test, start, wait_for_line};
+use crate::harness::{Outcome as Test, start, wait_for_line};
+use crate::service::{connect, good, refusal, trial};
 
 /// An app's uid.
 const APP: u32 = 10_001;

@@ -15,11 +15,9 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::conformance::wait_for_successor;
 use super::report::allocate;
-use super::service::{connect, good, pid, refusal, restarting};
-use super::trial;
 use crate::heap::Heap;
+use crate::service::{connect, good, pid, refusal, restarting, trial, wait_for_successor};
 
 type Test = Result<(), Box<dyn Error>>;
 

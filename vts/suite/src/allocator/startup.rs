@@ -9,10 +9,9 @@ use std::path::PathBuf;
 use dmaheap_aidl::allocator::AllocationError;
 use libtest_mimic::Trial;
 
-use super::conformance::restart_service;
 use super::resources::camera;
-use super::service::{connect, dump, good, pid, refusal, restarting};
 use crate::heap::Heap;
+use crate::service::{connect, dump, good, pid, refusal, restart_service, restarting};
 
 type Test = Result<(), Box<dyn Error>>;
 

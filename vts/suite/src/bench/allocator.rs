@@ -10,9 +10,9 @@ use dmaheap_aidl::binder::{self, Strong};
 use dmaheap_buffer::{Format, Usage};
 
 use super::{Comparison, Match, Result, kib, timed};
-use crate::allocator::dump;
 use crate::client::{Request, descriptor};
 use crate::heap::Heap;
+use crate::service::dump;
 
 const KIB: usize = 1024;
 

@@ -5,10 +5,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::pressure::Pressure;
 use super::{Comparison, Match, Result, kib, timed};
 use crate::dmabuf::DmaBuf;
 use crate::heap::Heap;
+use crate::pressure::Pressure;
 
 /// The kernel's own heap is named after the area's node.
 const IN_TREE: &str = "linux,cma";

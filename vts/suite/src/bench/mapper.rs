@@ -12,8 +12,8 @@ use dmaheap_imapper::BufferHandle;
 use nix::libc;
 
 use super::{Comparison, Match, Result, timed};
-use crate::allocator::service;
 use crate::imapper::{Mapper, RawHandle, WHOLE};
+use crate::service;
 
 /// Rounds of each measurement.
 const ROUNDS: usize = 2000;

@@ -5,7 +5,6 @@
 mod allocator;
 mod heaps;
 mod mapper;
-pub(crate) mod pressure;
 
 use std::error::Error;
 use std::io;

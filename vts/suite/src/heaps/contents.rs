@@ -11,11 +11,10 @@ use nix::errno::Errno;
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use super::heap::{DEFAULT, Heap, MIB, PAGE};
+use super::heap::{DEFAULT, Heap, MIB, PAGE, trial};
 use super::memory::Memory;
-use super::trial;
 use crate::dmabuf::DmaBuf;
-use crate::program::{Outcome, start, wait_for_line};
+use crate::harness::{Outcome, start, wait_for_line};
 
 /// Android's `graphics`, the heap nodes' group, and an app's uid.
 const GRAPHICS: u32 = 1003;

@@ -14,11 +14,10 @@ use std::thread;
 use libtest_mimic::Trial;
 use nix::unistd::dup2;
 
-use super::heap::{DEFAULT, Heap, MIB, PAGE, Request};
+use super::heap::{DEFAULT, Heap, MIB, PAGE, Request, trial};
 use super::memory::Memory;
-use super::trial;
 use crate::dmabuf::{DmaBuf, PROBE, SYNC_END, SYNC_READ, SYNC_WRITE};
-use crate::program::{Outcome, skip};
+use crate::harness::{Outcome, skip};
 
 const VGEM: &str = "/dev/dri/renderD128";
 

@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+use libtest_mimic::Trial;
+
+use crate::baseline;
 use crate::dmabuf::DmaBuf;
+use crate::harness::{self, Outcome, skip};
 use crate::heap::NODES;
-use crate::program::skip;
 
 pub use crate::heap::{Heap, Request};
 
@@ -140,4 +143,15 @@ pub fn default_area() -> Result<PathBuf, Box<dyn Error>> {
     let regions = names(COUNTERS)?;
     let area = names(AREAS)?.into_iter().find(|area| !regions.contains(area));
     Ok(Path::new(AREAS).join(area.ok_or("there is no default CMA area")?))
+}
+
+/// A test that must leave every region with what it had, the kernel with as many dma-bufs, and
+/// this process with as many descriptors.
+pub fn trial(name: &str, test: fn() -> Outcome) -> Trial {
+    let look = || -> Result<_, Box<dyn Error>> {
+        let own = std::fs::read_dir("/proc/self/fd")?.count();
+        let dma_bufs = baseline::where_counted(baseline::dma_bufs)?;
+        Ok((own, dma_bufs, baseline::where_counted(baseline::cma_pages)?, live()?))
+    };
+    harness::case(name, move || baseline::keeping(look, test))
 }

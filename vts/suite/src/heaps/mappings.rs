@@ -6,11 +6,10 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags};
 
-use super::heap::{Heap, PAGE, Request};
+use super::heap::{Heap, PAGE, Request, trial};
 use super::memory::{MREMAP_MAYMOVE, Memory, READ_WRITE};
-use super::trial;
 use crate::dmabuf::{SYNC_END, SYNC_READ, SYNC_WRITE};
-use crate::program::Outcome;
+use crate::harness::Outcome;
 
 const LEN: u64 = 16 * PAGE;
 const HALF: usize = LEN as usize / 2;

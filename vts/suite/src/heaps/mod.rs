@@ -14,12 +14,9 @@ mod pressure;
 mod requests;
 mod stress;
 
-use std::error::Error;
-
 use libtest_mimic::Trial;
 
-use crate::baseline;
-use crate::program::{self, Outcome};
+use crate::harness::Outcome;
 
 /// All tests; their names alone need no device.
 pub fn trials() -> Vec<Trial> {
@@ -42,15 +39,4 @@ pub fn play(role: &str) -> Outcome {
         }
         _ => Err("there is no such role".into()),
     }
-}
-
-/// A test that must leave every region with what it had, the kernel with as many dma-bufs, and
-/// this process with as many descriptors.
-fn trial(name: &str, test: fn() -> Outcome) -> Trial {
-    let look = || -> Result<_, Box<dyn Error>> {
-        let own = std::fs::read_dir("/proc/self/fd")?.count();
-        let dma_bufs = baseline::where_counted(baseline::dma_bufs)?;
-        Ok((own, dma_bufs, baseline::where_counted(baseline::cma_pages)?, heap::live()?))
-    };
-    program::case(name, move || baseline::keeping(look, test))
 }

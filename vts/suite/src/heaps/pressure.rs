@@ -7,16 +7,15 @@ use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
+use fastrand::Rng;
 use libtest_mimic::Trial;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, vmsplice};
 
-use super::heap::{DEFAULT, Heap, MIB, PAGE, Request, default_area};
-use super::trial;
+use super::heap::{DEFAULT, Heap, MIB, PAGE, Request, default_area, trial};
 use crate::baseline::meminfo;
-use crate::bench::pressure::Pressure;
-use crate::program::Outcome;
-use crate::random::Random;
+use crate::harness::Outcome;
+use crate::pressure::Pressure;
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -109,15 +108,15 @@ fn fragmented() -> Outcome {
 fn allocate_at(region: &Heap, load: &Load, allocations: u64) -> Result<u64, Box<dyn Error>> {
     let size = region.count("size")?;
     let longest = size / load.longest;
-    let mut random = Random(42);
+    let mut random = Rng::with_seed(42);
     let mut live: Vec<(OwnedFd, u64)> = Vec::new();
     let mut used = 0;
     let mut refused = 0;
     let mut smallest_hole = size;
     for allocation in 0..allocations {
-        let len = PAGE * (1 + random.below(longest / PAGE));
+        let len = PAGE * random.u64(1..=longest / PAGE);
         while used + len > size * load.percent / 100 {
-            let (_, freed) = live.swap_remove(random.below(live.len() as u64) as usize);
+            let (_, freed) = live.swap_remove(random.usize(..live.len()));
             used -= freed;
         }
         match region.ask(Request::of(len)) {

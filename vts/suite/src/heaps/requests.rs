@@ -13,10 +13,9 @@ use nix::fcntl::OFlag;
 use nix::sys::mman::ProtFlags;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::heap::{Heap, MIB, PAGE, Request};
+use super::heap::{Heap, MIB, PAGE, Request, trial};
 use super::memory::{Memory, READ_WRITE};
-use super::trial;
-use crate::program::Outcome;
+use crate::harness::Outcome;
 
 pub fn trials() -> Vec<Trial> {
     vec![

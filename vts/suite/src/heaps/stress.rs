@@ -13,16 +13,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use fastrand::Rng;
 use libtest_mimic::Trial;
 use nix::errno::Errno;
 
-use super::heap::{Heap, MIB, PAGE};
+use super::heap::{Heap, MIB, PAGE, trial};
 use super::memory::Memory;
 use super::pressure::cma_free;
-use super::trial;
 use crate::dmabuf::{DmaBuf, SYNC_END, SYNC_READ, SYNC_WRITE};
-use crate::program::{Outcome, start, wait_for_line};
-use crate::random::Random;
+use crate::harness::{Outcome, start, wait_for_line};
 
 const THREADS: u64 = 8;
 const BUFFERS: usize = 8;
@@ -59,10 +58,10 @@ pub fn operate(heap: &str, operations: i64, seed: u64) -> Outcome {
     let left = AtomicI64::new(operations);
     println!("operating");
     let work = |thread: u64| -> Result<(), String> {
-        let mut random = Random(seed * THREADS + thread);
+        let mut random = Rng::with_seed(seed * THREADS + thread);
         let mut slots: [Slot; BUFFERS] = Default::default();
         while left.fetch_sub(1, Ordering::Relaxed) > 0 {
-            let slot = &mut slots[random.below(BUFFERS as u64) as usize];
+            let slot = &mut slots[random.usize(..BUFFERS)];
             let next = step(&heap, std::mem::take(slot), &mut random, longest);
             *slot = next.map_err(|error| format!("{heap}: {error}"))?;
         }
@@ -79,18 +78,13 @@ pub fn operate(heap: &str, operations: i64, seed: u64) -> Outcome {
 }
 
 /// One operation on a slot.
-fn step(
-    heap: &Heap,
-    slot: Slot,
-    random: &mut Random,
-    longest: u64,
-) -> Result<Slot, Box<dyn Error>> {
+fn step(heap: &Heap, slot: Slot, random: &mut Rng, longest: u64) -> Result<Slot, Box<dyn Error>> {
     const WORD: u64 = 0x5555_5555_5555_5555;
-    match (slot, random.below(3)) {
+    match (slot, random.u8(..3)) {
         (Slot::Empty, _) => {
             // Every size is as frequent as its double.
-            let longest = (2 * longest) >> random.below(6);
-            let len = PAGE * (1 + random.below(longest));
+            let longest = (2 * longest) >> random.u8(..6);
+            let len = PAGE * random.u64(1..=longest);
             match heap.buffer(len) {
                 Ok(buffer) => Ok(Slot::Buffer { buffer, len, new: true }),
                 Err(Errno::ENOMEM) => Ok(Slot::Empty),
@@ -99,7 +93,7 @@ fn step(
         }
         (Slot::Buffer { buffer, len, new }, 0 | 1) => {
             let memory = Memory::of(&buffer, len)?;
-            let page = PAGE * random.below(len / PAGE);
+            let page = PAGE * random.u64(..len / PAGE);
             for offset in [0, page, len - 8] {
                 match memory.word(offset as usize) {
                     0 => (),

@@ -12,8 +12,8 @@ use libtest_mimic::Trial;
 
 use super::ground::{Allocation, Ground, Test, trial};
 use super::planes::{self, Samples};
-use crate::allocator::service::good;
 use crate::imapper::Imported;
+use crate::service::good;
 use crate::v4l2::{self, Device, Direction};
 
 const WIDTH: u32 = 1920;

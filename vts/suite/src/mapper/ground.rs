@@ -13,17 +13,17 @@ use dmaheap_buffer::{Type, Usage, Value};
 use dmaheap_imapper::{BufferHandle, Code};
 use libtest_mimic::Trial;
 
-use crate::allocator::service::{self, State};
 use crate::baseline;
+use crate::harness;
 use crate::imapper::{Imported, Mapper, RawHandle, Refused};
-use crate::program;
+use crate::service::{self, State};
 
 pub type Test = Result<(), Box<dyn Error>>;
 
 /// A test that must leave everything as it found it: descriptors and mappings of this process, and
 /// the service.
 pub fn trial(name: String, test: fn(&Ground) -> Test) -> Trial {
-    program::case(name, move || {
+    harness::case(name, move || {
         let ground = Ground::new()?;
         let service = baseline::settled(State::now)?;
         let ours = Ours::now()?;
@@ -84,7 +84,7 @@ impl Ground {
             return self.allocate(info);
         }
         service::refusal(self.allocator.allocate2(&info, 1))?;
-        program::skip(format!("the allocator does not support {what}"))
+        harness::skip(format!("the allocator does not support {what}"))
     }
 
     /// 64 x 64 pixels of RGBA for the CPU.

@@ -15,8 +15,8 @@ use dmaheap_buffer::handle::FDS;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use super::ground::Test;
+use crate::harness;
 use crate::imapper::RawHandle;
-use crate::program;
 
 /// The handle: its descriptors, and then its integers.
 const HANDLE: &str = "SUITE_HANDLE";
@@ -29,7 +29,7 @@ pub struct Peer {
 
 /// Runs this program again, in a role.
 pub fn play(role: &str, buffer: &RawHandle) -> Result<Peer, Box<dyn Error>> {
-    start(program::again(role)?, buffer)
+    start(harness::again(role)?, buffer)
 }
 
 /// Runs a program that is given a buffer.

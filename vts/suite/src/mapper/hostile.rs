@@ -14,8 +14,8 @@ use libtest_mimic::Trial;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::ground::{CPU, Ground, Ours, Test, trial};
-use crate::allocator::service::good;
 use crate::imapper::RawHandle;
+use crate::service::good;
 
 pub fn trials() -> Vec<Trial> {
     let trial = |name: &str, test| trial(format!("hostile::{name}"), test);

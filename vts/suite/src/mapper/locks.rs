@@ -17,8 +17,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::c_void;
 
 use super::ground::{CPU, Ground, Test, expect_refused, picture, trial};
-use crate::allocator::service::good;
 use crate::imapper::WHOLE;
+use crate::service::good;
 
 pub fn trials() -> Vec<Trial> {
     let trial = |name: &str, test| trial(format!("locks::{name}"), test);

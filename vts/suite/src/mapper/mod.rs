@@ -20,7 +20,7 @@ mod tracing;
 
 use libtest_mimic::Trial;
 
-use crate::program::Outcome;
+use crate::harness::Outcome;
 
 pub use native::CASES as NATIVE_CASES;
 

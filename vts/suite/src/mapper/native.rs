@@ -9,8 +9,8 @@ use dmaheap_aidl::allocator::BufferDescriptorInfo;
 
 use super::ground::{Ground, Test, name};
 use super::handover::become_client;
-use crate::allocator::service::good;
 use crate::imapper::Mapper;
+use crate::service::good;
 
 /// The client's cases, one set for the whole table.
 pub const CASES: &[&str] = &[

@@ -11,9 +11,9 @@ use libtest_mimic::Trial;
 
 use super::ground::{CPU, Ground, Test, expect_value, trial};
 use super::handover::{self, heard, play, received, say};
-use crate::allocator::service::good;
 use crate::dmabuf::DmaBuf;
 use crate::imapper::{Imported, Mapper, Refused};
+use crate::service::good;
 
 pub fn trials() -> Vec<Trial> {
     let trial = |name: &str, test| trial(format!("processes::{name}"), test);

@@ -10,8 +10,8 @@ use libtest_mimic::Trial;
 use nix::libc::c_void;
 
 use super::ground::{CPU, Ground, Test, expect_refused, expect_value, name, trial};
-use crate::allocator::service::good;
 use crate::imapper::{Imported, WHOLE};
+use crate::service::good;
 
 pub fn trials() -> Vec<Trial> {
     let trial = |name: &str, test| trial(format!("table::{name}"), test);

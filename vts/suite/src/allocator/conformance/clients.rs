@@ -12,9 +12,8 @@ use dmaheap_aidl::common::NativeHandle;
 use libtest_mimic::Trial;
 use nix::sys::resource::{Resource, setrlimit};
 
-use super::trial;
-use crate::allocator::service::{connect, good};
-use crate::program::{self, Outcome as Test, wait_for_line};
+use crate::harness::{self, Outcome as Test, wait_for_line};
+use crate::service::{connect, good, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -27,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// Runs this program again in a role. The binder device is for everyone.
 fn start(role: &str, uid: u32) -> std::io::Result<Child> {
-    program::start(role, uid, uid)
+    harness::start(role, uid, uid)
 }
 
 /// Role: holds buffers until killed.

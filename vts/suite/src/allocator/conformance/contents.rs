@@ -8,10 +8,9 @@ use dmaheap_aidl::common::{BufferUsage, NativeHandle};
 use dmaheap_buffer::Usage;
 use libtest_mimic::Trial;
 
-use super::{CPU, trial};
-use crate::allocator::service::{connect, good, refusal};
+use crate::harness::{self, Outcome, wait_for_line};
 use crate::imapper::{Mapper, RawHandle};
-use crate::program::{self, Outcome, wait_for_line};
+use crate::service::{CPU, connect, good, refusal, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -76,7 +75,7 @@ pub fn scribble() -> Outcome {
 
 fn after_another_uid() -> Outcome {
     for _ in 0..3 {
-        let mut app = program::start("scribble", APP, APP)?;
+        let mut app = harness::start("scribble", APP, APP)?;
         wait_for_line(&mut app)?;
         app.kill()?;
         app.wait()?;

@@ -6,13 +6,12 @@ use std::collections::HashSet;
 use dmaheap_aidl::allocator::{AllocationError, BufferDescriptorInfo};
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use dmaheap_buffer::{Format, Type, Value};
+use fastrand::Rng;
 use libtest_mimic::Trial;
 
-use super::trial;
-use crate::allocator::service::{connect, good, refusal};
+use crate::harness::Outcome;
 use crate::imapper::{Mapper, RawHandle};
-use crate::program::Outcome;
-use crate::random::Random;
+use crate::service::{connect, good, refusal, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -26,10 +25,10 @@ pub fn trials() -> Vec<Trial> {
 fn random_ones_agree() -> Outcome {
     let count: u64 = std::env::var("SUITE_DESCRIPTORS").map_or(Ok(10_000), |n| n.parse())?;
     let allocator = connect()?;
-    let mut random = Random(1);
+    let mut random = Rng::with_seed(1);
     let [mut given, mut refused] = [0u64; 2];
     for _ in 0..count {
-        let descriptor = random.descriptor();
+        let descriptor = descriptor(&mut random);
         let supported = allocator.isSupported(&descriptor)?;
         match allocator.allocate2(&descriptor, 1) {
             Ok(result) => {
@@ -82,39 +81,35 @@ fn holds_what_it_says() -> Outcome {
     Ok(())
 }
 
-impl Random {
-    fn dimension(&mut self) -> i32 {
-        match self.below(10) {
-            0 => self.next() as i32,
-            1 => self.below(3) as i32 - 1,
-            2 => 1 << self.below(31),
-            _ => 1 + self.below(700) as i32,
-        }
+fn dimension(random: &mut Rng) -> i32 {
+    match random.u8(..10) {
+        0 => random.i32(..),
+        1 => random.i32(-1..2),
+        2 => 1 << random.u8(..31),
+        _ => random.i32(1..=700),
     }
+}
 
-    fn descriptor(&mut self) -> BufferDescriptorInfo {
-        let formats: Vec<Format> = Format::all().collect();
-        let format = match self.below(12) {
-            0 => self.next() as i32,
-            1 => Format::IMPLEMENTATION_DEFINED,
-            _ => formats[self.below(formats.len() as u64) as usize].code(),
-        };
-        let usage = match self.below(10) {
-            0 => self.next() as i64,
-            1 => 1 << self.below(64),
-            _ => {
-                (0..3).fold(0, |usage, _| usage | USAGES[self.below(USAGES.len() as u64) as usize])
-            }
-        };
-        BufferDescriptorInfo {
-            width: self.dimension(),
-            height: if format == PixelFormat::BLOB.0 { 1 } else { self.dimension() },
-            layerCount: if self.below(4) == 0 { self.below(6) as i32 } else { 1 },
-            format: PixelFormat(format),
-            usage: BufferUsage(usage),
-            reservedSize: if self.below(8) == 0 { self.next() as i32 as i64 } else { 0 },
-            ..good()
-        }
+fn descriptor(random: &mut Rng) -> BufferDescriptorInfo {
+    let formats: Vec<Format> = Format::all().collect();
+    let format = match random.u8(..12) {
+        0 => random.i32(..),
+        1 => Format::IMPLEMENTATION_DEFINED,
+        _ => formats[random.usize(..formats.len())].code(),
+    };
+    let usage = match random.u8(..10) {
+        0 => random.i64(..),
+        1 => 1 << random.u8(..64),
+        _ => (0..3).fold(0, |usage, _| usage | USAGES[random.usize(..USAGES.len())]),
+    };
+    BufferDescriptorInfo {
+        width: dimension(random),
+        height: if format == PixelFormat::BLOB.0 { 1 } else { dimension(random) },
+        layerCount: if random.u8(..4) == 0 { random.i32(..6) } else { 1 },
+        format: PixelFormat(format),
+        usage: BufferUsage(usage),
+        reservedSize: if random.u8(..8) == 0 { random.i32(..).into() } else { 0 },
+        ..good()
     }
 }
 

@@ -5,9 +5,8 @@ use dmaheap_aidl::allocator::BufferDescriptorInfo;
 use dmaheap_aidl::common::{BufferUsage, ExtendableType, PixelFormat};
 use libtest_mimic::Trial;
 
-use super::trial;
-use crate::allocator::service::{connect, good, refusal};
-use crate::program::{Outcome, skip};
+use crate::harness::{Outcome, skip};
+use crate::service::{connect, good, refusal, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![

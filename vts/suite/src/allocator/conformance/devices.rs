@@ -9,9 +9,8 @@ use dmaheap_aidl::allocator::BufferDescriptorInfo;
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use libtest_mimic::Trial;
 
-use super::trial;
-use crate::allocator::service::{connect, good};
-use crate::program::{Outcome, skip};
+use crate::harness::{Outcome, skip};
+use crate::service::{connect, good, trial};
 use crate::v4l2::{self, Direction};
 
 pub fn trials() -> Vec<Trial> {

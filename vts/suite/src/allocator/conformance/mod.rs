@@ -15,14 +15,9 @@ mod restart;
 #[cfg(not(soong))]
 mod transport;
 
-use dmaheap_aidl::common::BufferUsage;
 use libtest_mimic::Trial;
 
-use super::service::{self, State};
-use crate::baseline;
-use crate::program::{self, Outcome};
-
-pub(super) use restart::{restart_service, wait_for_successor};
+use crate::harness::Outcome;
 
 /// All tests; their names alone need no device.
 pub fn trials() -> Vec<Trial> {
@@ -52,17 +47,3 @@ pub fn play(role: &str) -> Outcome {
         other => Err(format!("there is no role {other}").into()),
     }
 }
-
-/// A test that must leave the service as it found it: the same process, with as many descriptors,
-/// and as many dma-bufs in the system.
-fn trial(name: &str, test: fn() -> Outcome) -> Trial {
-    program::case(name, move || {
-        // Whatever a service opens once only is open now.
-        service::connect()?.allocate2(&service::good(), 1)?;
-        baseline::keeping(State::now, test)
-    })
-}
-
-/// What a program asks for that draws by itself.
-const CPU: BufferUsage =
-    BufferUsage(BufferUsage::CPU_READ_OFTEN.0 | BufferUsage::CPU_WRITE_OFTEN.0);

@@ -2,18 +2,15 @@
 //! A service that dies and comes back: init starts it again, and clients go on.
 
 use std::sync::mpsc;
-use std::thread::sleep;
 use std::time::Duration;
 
 use dmaheap_aidl::binder;
 use dmaheap_buffer::Usage;
 use libtest_mimic::Trial;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
-use crate::allocator::service::{connect, good, pid, restarting};
+use crate::harness::Outcome;
 use crate::imapper::{Mapper, RawHandle};
-use crate::program::Outcome;
+use crate::service::{connect, good, restart_service, restarting};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -54,22 +51,4 @@ fn clients_are_told() -> Outcome {
     assert!(old.isSupported(&good()).is_err(), "the dead one answers");
     assert_eq!(connect()?.allocate2(&good(), 1)?.buffers.len(), 1);
     Ok(())
-}
-
-/// Kills the service, and waits until init has brought another.
-pub fn restart_service() -> Outcome {
-    let dead = pid()?;
-    kill(Pid::from_raw(i32::try_from(dead)?), Signal::SIGKILL)?;
-    wait_for_successor(dead)
-}
-
-/// Android's init waits five seconds between two starts of a service.
-pub fn wait_for_successor(dead: u32) -> Outcome {
-    for _ in 0..200 {
-        sleep(Duration::from_millis(100));
-        if pid().is_ok_and(|now| now != dead) && connect()?.isSupported(&good()) == Ok(true) {
-            return Ok(());
-        }
-    }
-    Err("no new service after 20 seconds".into())
 }

@@ -8,8 +8,7 @@ use dmaheap_aidl::allocator::BufferDescriptorInfo;
 use libtest_mimic::Trial;
 use rsbinder::{FIRST_CALL_TRANSACTION, FLAG_ONEWAY, Parcel, ParcelFileDescriptor, SIBinder};
 
-use super::trial;
-use crate::allocator::service::{connect, good};
+use crate::service::{connect, good, trial};
 
 type Test = Result<(), Box<dyn Error>>;
 

@@ -11,13 +11,13 @@ use dmaheap_buffer::{Type, Usage, Value};
 use dmaheap_imapper::{Code, MetadataType, MetadataTypeDescription};
 
 use super::require_rgba;
-use crate::allocator::service::good;
+use crate::harness::skip;
 use crate::imapper::WHOLE;
 use crate::mapper::ground::{
     CPU, Ground, Test, expect_refused, expect_value, name, number, picture,
 };
 use crate::mapper::planes;
-use crate::program::skip;
+use crate::service::good;
 
 pub fn get_buffer_id(ground: &Ground) -> Test {
     let allocation = ground.generic()?;

@@ -11,8 +11,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use board_guest::files;
-use board_guest::wire::{self, Frame, PORT_NAME};
+use board_channel::files;
+use board_channel::wire::{self, Frame, PORT_NAME};
 
 fn main() -> ExitCode {
     let failed = std::env::args().skip(1).collect();
@@ -40,7 +40,7 @@ fn serve(failed: Vec<String>) -> io::Result<()> {
 
 fn answer(port: &mut File, request: Frame) -> io::Result<()> {
     match request {
-        Frame::Run { argv, terminal } => run::run(port, &argv, terminal),
+        Frame::Run { argv, input } => run::run(port, &argv, input),
         Frame::Push { to } => {
             let reply = match files::receive_path(port, Path::new(&to))? {
                 Ok(()) => Frame::End,
@@ -50,7 +50,7 @@ fn answer(port: &mut File, request: Frame) -> io::Result<()> {
         }
         // The closing frame has told the host of a failure.
         Frame::Pull { from } => files::send_path(port, Path::new(&from)).map(|_| ()),
-        // Keys typed after the command had ended.
+        // Typed after the command had ended.
         Frame::Input(_) => Ok(()),
         other => wire::send(port, &Frame::Failed(format!("{other:?} is not a request"))),
     }
@@ -74,6 +74,7 @@ fn forward(port: &mut impl Write, stream: wire::Stream, from: &mut impl Read) ->
         Ok(got) => got,
         // A terminal whose last process has left reads as EIO.
         Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EIO as i32) => 0,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
         Err(error) => return Err(error),
     };
     piece.truncate(got);

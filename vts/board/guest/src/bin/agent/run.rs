@@ -5,14 +5,15 @@
 //! before `Exited`; a daemon that it left behind with the pipes open does not hold anyone up.
 
 use std::fs::File;
-use std::io::{self, PipeReader, Write};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 
-use board_guest::wire::{self, Exit, Frame, Stream, TerminalSize};
+use board_channel::wire::{self, Exit, Frame, Input, Stream, TerminalSize};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 
@@ -27,18 +28,26 @@ const READS_AFTER_END: usize = 32;
 struct Running {
     /// What it writes, and under which name that goes to the host.
     outputs: Vec<(Stream, File)>,
-    /// Where keys go, when it has a terminal.
-    keys: Option<File>,
+    /// Where its input goes, if it has any.
+    input: Option<Feed>,
     /// Readable once the command has ended.
     ended: PipeReader,
     waiter: thread::JoinHandle<io::Result<ExitStatus>>,
 }
 
+/// A command's input. It is never waited for: what does not fit now is kept, and until it has gone
+/// nothing more is taken from the host.
+struct Feed {
+    to: File,
+    pending: Vec<u8>,
+}
+
 /// Runs `argv` and sends its output and end over `port`.
-pub fn run(port: &mut File, argv: &[String], terminal: Option<TerminalSize>) -> io::Result<()> {
-    let started = match terminal {
-        None => on_pipes(argv),
-        Some(size) => on_terminal(argv, size),
+pub fn run(port: &mut File, argv: &[String], input: Option<Input>) -> io::Result<()> {
+    let started = match input {
+        None => on_pipes(argv, None),
+        Some(Input::Pipe) => io::pipe().and_then(|pipe| on_pipes(argv, Some(pipe))),
+        Some(Input::Terminal(size)) => on_terminal(argv, size),
     };
     match started {
         Ok(running) => {
@@ -47,21 +56,29 @@ pub fn run(port: &mut File, argv: &[String], terminal: Option<TerminalSize>) -> 
         }
         Err(error) => {
             let program = argv.first().map_or("(no command)", String::as_str);
-            wire::send(port, &Frame::Failed(format!("cannot run {program}: {error}")))
+            let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+            wire::send(
+                port,
+                &Frame::CannotRun { code, why: format!("cannot run {program}: {error}") },
+            )
         }
     }
 }
 
-fn on_pipes(argv: &[String]) -> io::Result<Running> {
+fn on_pipes(argv: &[String], input: Option<(PipeReader, PipeWriter)>) -> io::Result<Running> {
     let (out, out_writer) = io::pipe()?;
     let (err, err_writer) = io::pipe()?;
     let mut command = command(argv)?;
-    command.stdin(Stdio::null()).stdout(out_writer).stderr(err_writer);
+    let (from, feed) = match input {
+        None => (Stdio::null(), None),
+        Some((from, to)) => (Stdio::from(from), Some(Feed::new(OwnedFd::from(to))?)),
+    };
+    command.stdin(from).stdout(out_writer).stderr(err_writer);
     let outputs = vec![
         (Stream::Stdout, File::from(OwnedFd::from(out))),
         (Stream::Stderr, File::from(OwnedFd::from(err))),
     ];
-    start(command, outputs, None)
+    start(command, outputs, feed)
 }
 
 fn on_terminal(argv: &[String], size: TerminalSize) -> io::Result<Running> {
@@ -73,7 +90,7 @@ fn on_terminal(argv: &[String], size: TerminalSize) -> io::Result<Running> {
     let mut command = command(&with_terminal)?;
     command.stdin(pty.slave.try_clone()?).stdout(pty.slave.try_clone()?).stderr(pty.slave);
     let screen = File::from(pty.master);
-    let keys = screen.try_clone()?;
+    let keys = Feed::new(OwnedFd::from(screen.try_clone()?))?;
     start(command, vec![(Stream::Stdout, screen)], Some(keys))
 }
 
@@ -87,7 +104,7 @@ fn command(argv: &[String]) -> io::Result<Command> {
 fn start(
     mut command: Command,
     outputs: Vec<(Stream, File)>,
-    keys: Option<File>,
+    input: Option<Feed>,
 ) -> io::Result<Running> {
     let mut child = command.spawn()?;
     // Ours of the write ends go now, so that the command's are the last.
@@ -98,15 +115,15 @@ fn start(
         drop(mark);
         status
     });
-    Ok(Running { outputs, keys, ended, waiter })
+    Ok(Running { outputs, input, ended, waiter })
 }
 
 fn forward_all(port: &mut File, mut running: Running) -> io::Result<ExitStatus> {
     let mut reads_left = READS_AFTER_END;
     loop {
         let ready = wait(port, &running)?;
-        if ready.key {
-            forward_key(port, running.keys.as_mut())?;
+        if ready.input {
+            running.input = running.input.map(|feed| feed.advance(port)).transpose()?.flatten();
         }
         let mut still_open = Vec::new();
         for (index, (stream, mut output)) in running.outputs.into_iter().enumerate() {
@@ -128,7 +145,7 @@ fn forward_all(port: &mut File, mut running: Running) -> io::Result<ExitStatus> 
 
 struct Ready {
     outputs: Vec<usize>,
-    key: bool,
+    input: bool,
     ended: bool,
 }
 
@@ -136,9 +153,10 @@ fn wait(port: &File, running: &Running) -> io::Result<Ready> {
     let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
     let mut fds = vec![watch(running.ended.as_fd())];
     fds.extend(running.outputs.iter().map(|(_, output)| watch(output.as_fd())));
-    if running.keys.is_some() {
-        fds.push(watch(port.as_fd()));
-    }
+    fds.extend(running.input.as_ref().map(|feed| match feed.pending.is_empty() {
+        true => watch(port.as_fd()),
+        false => PollFd::new(feed.to.as_fd(), PollFlags::POLLOUT),
+    }));
     while let Err(error) = poll(&mut fds, PollTimeout::NONE) {
         if error != Errno::EINTR {
             return Err(error.into());
@@ -149,18 +167,34 @@ fn wait(port: &File, running: &Running) -> io::Result<Ready> {
     Ok(Ready {
         ended: ready[0],
         outputs: (0..outputs).filter(|&index| ready[1 + index]).collect(),
-        key: running.keys.is_some() && ready[1 + outputs],
+        input: running.input.is_some() && ready[1 + outputs],
     })
 }
 
-fn forward_key(port: &mut File, keys: Option<&mut File>) -> io::Result<()> {
-    match (wire::receive(port)?, keys) {
-        (Frame::Input(bytes), Some(keys)) => match keys.write_all(&bytes) {
-            // The terminal is gone; the command's end follows.
-            Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => Ok(()),
-            other => other,
-        },
-        (other, _) => Err(io::Error::other(format!("{other:?} while a command runs"))),
+impl Feed {
+    fn new(to: OwnedFd) -> io::Result<Self> {
+        let flags = OFlag::from_bits_retain(fcntl(&to, FcntlArg::F_GETFL)?);
+        fcntl(&to, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        Ok(Self { to: File::from(to), pending: Vec::new() })
+    }
+
+    /// Takes more from the host if there is nothing to pass on, and passes on what fits. Nothing is
+    /// left of it at the input's end, or when nobody reads any more.
+    fn advance(mut self, port: &mut File) -> io::Result<Option<Self>> {
+        if self.pending.is_empty() {
+            self.pending = match wire::receive(port)? {
+                Frame::Input(bytes) if bytes.is_empty() => return Ok(None),
+                Frame::Input(bytes) => bytes,
+                other => return Err(io::Error::other(format!("{other:?} while a command runs"))),
+            };
+        }
+        match self.to.write(&self.pending) {
+            Ok(written) => drop(self.pending.drain(..written)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // The reader is gone; the command's end follows, or it does without.
+            Err(_) => return Ok(None),
+        }
+        Ok(Some(self))
     }
 }
 

@@ -14,9 +14,11 @@ use dmaheap_aidl::allocator::{
 use dmaheap_aidl::binder::{self, Strong};
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use libtest_mimic::Trial;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::baseline;
-use crate::program::{self, Outcome, instance};
+use crate::harness::{self, Outcome, instance};
 
 /// What must not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +78,19 @@ fn wait_for_start() -> Result<(), String> {
     pid().map(drop).map_err(|error| error.to_string())
 }
 
+/// A test that must leave the service as it found it: the same process, with as many descriptors,
+/// and as many dma-bufs in the system.
+pub fn trial(name: &str, test: fn() -> Outcome) -> Trial {
+    harness::case(name, move || {
+        // Whatever a service opens once only is open now.
+        connect()?.allocate2(&good(), 1)?;
+        baseline::keeping(State::now, test)
+    })
+}
+
 /// A test that kills the service: another process afterwards, and all else as it was.
 pub fn restarting(name: &str, test: fn() -> Outcome) -> Trial {
-    program::case(name, move || {
+    harness::case(name, move || {
         let before = baseline::settled(State::now)?;
         test()?;
         let after = baseline::settled(State::now)?;
@@ -117,6 +129,10 @@ pub fn good() -> BufferDescriptorInfo {
     }
 }
 
+/// What a program asks for that draws by itself.
+pub const CPU: BufferUsage =
+    BufferUsage(BufferUsage::CPU_READ_OFTEN.0 | BufferUsage::CPU_WRITE_OFTEN.0);
+
 /// The code of a refusal.
 pub fn refusal(result: binder::Result<AllocationResult>) -> Result<AllocationError, String> {
     match result {
@@ -130,3 +146,21 @@ pub fn refusal(result: binder::Result<AllocationResult>) -> Result<AllocationErr
 
 /// `EX_SERVICE_SPECIFIC` of binder's Status.
 const SERVICE_SPECIFIC: i32 = -8;
+
+/// Kills the service, and waits until init has brought another.
+pub fn restart_service() -> Outcome {
+    let dead = pid()?;
+    kill(Pid::from_raw(i32::try_from(dead)?), Signal::SIGKILL)?;
+    wait_for_successor(dead)
+}
+
+/// Android's init waits five seconds between two starts of a service.
+pub fn wait_for_successor(dead: u32) -> Outcome {
+    for _ in 0..200 {
+        sleep(Duration::from_millis(100));
+        if pid().is_ok_and(|now| now != dead) && connect()?.isSupported(&good()) == Ok(true) {
+            return Ok(());
+        }
+    }
+    Err("no new service after 20 seconds".into())
+}

@@ -7,7 +7,7 @@
 //! | host sends | guest answers |
 //! |---|---|
 //! | (nothing) | `Ready` once, when the services are up or have failed |
-//! | `Run`, then `Input`s if a terminal was asked for | `Output`s, then `Exited`; or `Failed` |
+//! | `Run`, then `Input`s if it said so | `Output`s, then `Exited`; or `CannotRun` |
 //! | `Push`, `Data`…, `End` | `End`, or `Failed` |
 //! | `Pull` | `Data`…, `End`; or `Failed` |
 //!
@@ -46,6 +46,15 @@ pub struct TerminalSize {
     pub rows: u16,
 }
 
+/// What a command reads from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// A pipe.
+    Pipe,
+    /// A terminal of this size, which it also writes to.
+    Terminal(TerminalSize),
+}
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
@@ -67,15 +76,22 @@ pub enum Frame {
     Run {
         /// Program and arguments; the program is looked up in the guest's PATH.
         argv: Vec<String>,
-        /// Run it on a terminal of this size instead of on pipes.
-        terminal: Option<TerminalSize>,
+        /// What it reads from, if it is to read anything.
+        input: Option<Input>,
     },
-    /// Keys for the running command's terminal.
+    /// Something for the running command to read; nothing, at the end of it.
     Input(Vec<u8>),
     /// Something the running command wrote.
     Output(Stream, Vec<u8>),
     /// The command ended; all it wrote has been sent before.
     Exited(Exit),
+    /// The command could not be started.
+    CannotRun {
+        /// What a shell exits with: 127 where there is no such program, else 126.
+        code: u8,
+        /// Why, with the program.
+        why: String,
+    },
     /// Unpack the tar stream that follows at this absolute guest path.
     Push {
         /// A folder's contents land in it; a single file is written as it.

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the host tool and the guest share: the control channel's frames, files over it, and the
+//! kernel arguments by which the host speaks to init. Apart from both, so that the host tool builds
+//! without the guest's programs.
+
+pub mod files;
+pub mod wire;
+
+/// The kernel argument with which the host asks for a board without services.
+pub const NO_SERVICES: &str = "board.services=off";
