@@ -25,6 +25,7 @@ mod packages;
 mod place;
 mod progress;
 pub mod sepolicy;
+pub mod skips;
 pub mod source;
 mod tool;
 mod userland;

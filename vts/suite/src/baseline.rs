@@ -7,6 +7,8 @@ use std::thread::sleep;
 use std::time::Duration;
 use std::{fs, io};
 
+use crate::harness::skip;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// How often, and how many times, to look for what is still being released.
@@ -48,6 +50,17 @@ pub fn settled<T: PartialEq>(look: impl Fn() -> Result<T>) -> Result<T> {
         last = next;
     }
     Ok(last)
+}
+
+/// A test that says of a device where leaks cannot be counted which counter it lacks.
+pub fn leaks_are_counted() -> Result<()> {
+    if where_counted(dma_bufs)?.is_none() {
+        return skip("the kernel does not count dma-bufs (CONFIG_DMABUF_SYSFS_STATS)");
+    }
+    if where_counted(cma_pages)?.is_none() {
+        return skip("the kernel does not count the pages of CMA areas (CONFIG_CMA_SYSFS)");
+    }
+    Ok(())
 }
 
 /// A count, or nothing where the kernel is built without it.

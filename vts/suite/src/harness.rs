@@ -132,15 +132,12 @@ impl Program {
             logfile: (options.format == Format::Junit).then(|| "/dev/stderr".to_owned()),
             ..Arguments::default()
         };
-        let started = Instant::now();
-        let conclusion = libtest_mimic::run(&arguments, trials);
-        if !options.list {
-            let done = results::taken();
-            eprint!("{}", results::skip_list(&done));
-            if options.format == Format::Junit {
-                print!("{}", results::junit(self.name, &done, started.elapsed()));
-            }
+        if options.format == Format::Junit && !options.list {
+            results::open_junit(self.name);
         }
+        let conclusion = libtest_mimic::run(&arguments, trials);
+        results::close_junit();
+        eprint!("{}", results::skip_list());
         conclusion.exit_code()
     }
 }
@@ -166,6 +163,7 @@ pub fn skip<T>(reason: impl Into<String>) -> Result<T, Box<dyn Error>> {
 pub fn case(name: impl Into<String>, test: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
     let name = name.into();
     Trial::ignorable_test(name.clone(), move || {
+        results::begin(&name);
         let started = Instant::now();
         let verdict = match catch_unwind(AssertUnwindSafe(test)) {
             Ok(Ok(())) => Verdict::Passed,
@@ -173,7 +171,7 @@ pub fn case(name: impl Into<String>, test: impl FnOnce() -> Outcome + Send + 'st
             Ok(Err(error)) => Verdict::Failed(error.to_string()),
             Err(panic) => Verdict::Failed(words_of(&*panic)),
         };
-        results::keep(name, verdict.clone(), started.elapsed());
+        results::end(&name, &verdict, started.elapsed());
         match verdict {
             Verdict::Passed => Ok(Completion::Completed),
             Verdict::Skipped(reason) => Ok(Completion::ignored_with(reason)),

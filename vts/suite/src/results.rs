@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the tests of this process found, for those who read it afterwards.
+//! What the tests of this process found: as JUnit's XML while they run, and for those who read it
+//! afterwards.
+//!
+//! The XML is written piece by piece, a test's name before it begins: where the program or the whole
+//! device dies, what was written says what ran before, and what was running then.
 
-use std::fmt::Write;
+use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,64 +20,86 @@ pub enum Verdict {
     Failed(String),
 }
 
-/// A test that is over.
+/// What is kept of all tests.
 #[derive(Debug)]
-pub struct Case {
-    name: String,
-    verdict: Verdict,
-    took: Duration,
+struct Results {
+    /// The program, if it writes XML.
+    junit: Option<&'static str>,
+    /// The tests that said nothing, one a line with its reason.
+    skipped: String,
 }
 
-static CASES: Mutex<Vec<Case>> = Mutex::new(Vec::new());
+static RESULTS: Mutex<Results> = Mutex::new(Results { junit: None, skipped: String::new() });
 
-/// Keeps a result.
-pub fn keep(name: String, verdict: Verdict, took: Duration) {
-    let mut cases = CASES.lock().unwrap_or_else(PoisonError::into_inner);
-    cases.push(Case { name, verdict, took });
+fn with<T>(act: impl FnOnce(&mut Results) -> T) -> T {
+    act(&mut RESULTS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// All that was kept, in order.
-pub fn taken() -> Vec<Case> {
-    std::mem::take(&mut CASES.lock().unwrap_or_else(PoisonError::into_inner))
+/// From now on, XML is written for this program.
+pub fn open_junit(program: &'static str) {
+    with(|results| results.junit = Some(program));
+    put(&opening(program));
+}
+
+/// No more tests follow.
+pub fn close_junit() {
+    if with(|results| results.junit.take()).is_some() {
+        put(CLOSING);
+    }
+}
+
+/// A test begins.
+pub fn begin(name: &str) {
+    if let Some(program) = with(|results| results.junit) {
+        put(&begun(program, name));
+    }
+}
+
+/// A test is over.
+pub fn end(name: &str, verdict: &Verdict, took: Duration) {
+    if let Verdict::Skipped(reason) = verdict {
+        with(|results| results.skipped += &format!("    {name}: {reason}\n"));
+    }
+    if with(|results| results.junit).is_some() {
+        put(&ended(verdict, took));
+    }
 }
 
 /// The tests that said nothing, one a line with its reason; empty if there are none.
-pub fn skip_list(cases: &[Case]) -> String {
-    let line = |case: &Case| match &case.verdict {
-        Verdict::Skipped(reason) => Some(format!("    {}: {reason}\n", case.name)),
-        _ => None,
-    };
-    let lines: String = cases.iter().filter_map(line).collect();
-    if lines.is_empty() { lines } else { format!("skipped:\n{lines}") }
+pub fn skip_list() -> String {
+    with(|results| match results.skipped.as_str() {
+        "" => String::new(),
+        skipped => format!("skipped:\n{skipped}"),
+    })
 }
 
-/// The results as JUnit's XML.
-pub fn junit(program: &str, cases: &[Case], took: Duration) -> String {
-    let count = |of: fn(&Verdict) -> bool| cases.iter().filter(|case| of(&case.verdict)).count();
-    let failed = count(|verdict| matches!(verdict, Verdict::Failed(_)));
-    let skipped = count(|verdict| matches!(verdict, Verdict::Skipped(_)));
-    let mut xml = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n\
-         <testsuite name=\"{program}\" tests=\"{}\" failures=\"{failed}\" errors=\"0\" \
-         skipped=\"{skipped}\" time=\"{:.3}\">\n",
-        cases.len(),
-        took.as_secs_f64(),
-    );
-    for case in cases {
-        let (name, time) = (escaped(&case.name), case.took.as_secs_f64());
-        // Writing to a String cannot fail.
-        let _ = write!(xml, "<testcase classname=\"{program}\" name=\"{name}\" time=\"{time:.3}\"");
-        xml.push_str(&match &case.verdict {
-            Verdict::Passed => "/>\n".to_owned(),
-            Verdict::Skipped(why) => {
-                format!("><skipped message=\"{}\"/></testcase>\n", escaped(why))
-            }
-            Verdict::Failed(why) => {
-                format!("><failure message=\"{}\"/></testcase>\n", escaped(why))
-            }
-        });
-    }
-    xml + "</testsuite>\n</testsuites>\n"
+/// Nobody may be there to read it any more.
+fn put(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn opening(program: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"{program}\">\n"
+    )
+}
+
+const CLOSING: &str = "</testsuite>\n</testsuites>\n";
+
+/// A tag that is left open until the test has ended.
+fn begun(program: &str, name: &str) -> String {
+    format!("<testcase classname=\"{program}\" name=\"{}\"", escaped(name))
+}
+
+fn ended(verdict: &Verdict, took: Duration) -> String {
+    let time = format!(" time=\"{:.3}\"", took.as_secs_f64());
+    let (tag, why) = match verdict {
+        Verdict::Passed => return time + "/>\n",
+        Verdict::Skipped(why) => ("skipped", why),
+        Verdict::Failed(why) => ("failure", why),
+    };
+    format!("{time}><{tag} message=\"{}\"/></testcase>\n", escaped(why))
 }
 
 /// For an attribute. What XML cannot hold at all becomes a question mark.
@@ -100,24 +126,15 @@ mod tests {
 
     #[test]
     fn junit_has_every_case_with_its_words_escaped() {
-        let case = |name: &str, verdict| Case {
-            name: name.to_owned(),
-            verdict,
-            took: Duration::from_millis(1500),
-        };
-        let cases = [
-            case("good", Verdict::Passed),
-            case("absent", Verdict::Skipped("no \"<camera>\"".to_owned())),
-            case("bad", Verdict::Failed("1 & 2\n\u{1b}[0m".to_owned())),
-        ];
-        let xml = junit("Program", &cases, Duration::from_secs(2));
-        assert!(
-            xml.contains("tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"1\" time=\"2.000\"")
-        );
-        assert!(xml.contains("name=\"good\" time=\"1.500\"/>"), "{xml}");
-        assert!(xml.contains("<skipped message=\"no &quot;&lt;camera&gt;&quot;\"/>"), "{xml}");
-        assert!(xml.contains("<failure message=\"1 &amp; 2&#10;?[0m\"/>"), "{xml}");
-        assert_eq!(skip_list(&cases), "skipped:\n    absent: no \"<camera>\"\n");
-        assert_eq!(skip_list(&cases[..1]), "");
+        let skipped = Verdict::Skipped("no \"<camera>\"".to_owned());
+        let failed = Verdict::Failed("1 & 2\n\u{1b}[0m".to_owned());
+        let case = |name, verdict| begun("P", name) + &ended(&verdict, Duration::from_millis(1500));
+        let open = "<testcase classname=\"P\" name=\"x\"";
+        let expected = |rest: &str| format!("{open} time=\"1.500\"{rest}\n");
+        assert_eq!(case("x", Verdict::Passed), expected("/>"));
+        let message = "><skipped message=\"no &quot;&lt;camera&gt;&quot;\"/></testcase>";
+        assert_eq!(case("x", skipped), expected(message));
+        let message = "><failure message=\"1 &amp; 2&#10;?[0m\"/></testcase>";
+        assert_eq!(case("x", failed), expected(message));
     }
 }

@@ -14,7 +14,7 @@ pub fn run(guest: &mut Guest) -> Result<()> {
     demonstrate(guest)?;
     let mut failed = Vec::new();
     for program in vts::PROGRAMS {
-        let suite = vts::test(guest, program, [], |_| Ok(()))?;
+        let suite = vts::test(guest, program, [], |_| Ok(()));
         let mut counts = Counts::default();
         counts.add(&suite);
         eprintln!("{program}: {counts}");

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use board::skips;
 use board_channel::wire::Exit;
 use roxmltree::{Document, Node};
 
@@ -12,8 +13,6 @@ pub struct Suite {
     pub name: String,
     /// Its tests, in order.
     pub cases: Vec<Case>,
-    /// Its element as it goes into the joined file.
-    xml: String,
 }
 
 /// A test's result.
@@ -42,36 +41,76 @@ pub struct Counts {
 }
 
 impl Suite {
-    /// Reads what a program printed. One that did not come to its end, or contradicts itself, has
-    /// failed as a whole.
-    pub fn read(name: &str, text: &str, exit: Exit) -> Suite {
-        let failed = |why: String| {
-            let why = format!("{name} ended with {exit:?}: {why}");
-            let xml = format!(
-                "<testsuite name=\"{name}\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\">\n\
-                 <testcase classname=\"{name}\" name=\"{name}\"><error message=\"{}\"/></testcase>\n\
-                 </testsuite>\n",
-                escaped(&why)
-            );
-            let verdict = Verdict::Failed(why);
-            let case = Case { name: name.to_owned(), time: "-".to_owned(), verdict };
-            Suite { name: name.to_owned(), cases: vec![case], xml }
+    /// Reads what a program printed until it ended so, or with its device. The case that was running
+    /// when it died has failed; so has, as a whole, one that contradicts itself.
+    pub fn read(name: &str, text: &str, end: Result<Exit, String>) -> Suite {
+        let how = match &end {
+            Ok(exit) => format!("{name} ended with {exit:?}"),
+            Err(why) => why.clone(),
         };
-        let document = match Document::parse(text) {
-            Ok(document) => document,
-            Err(error) => return failed(format!("no results, {error}")),
+        let (text, died) = completed(text, &how);
+        let mut cases = match Document::parse(&text) {
+            Ok(document) => document
+                .descendants()
+                .filter(|node| node.has_tag_name("testcase"))
+                .map(Case::read)
+                .collect(),
+            Err(_) => Vec::new(),
         };
-        let Some(suite) = document.descendants().find(|node| node.has_tag_name("testsuite")) else {
-            return failed("no results".to_owned());
-        };
-        let cases: Vec<Case> =
-            suite.children().filter(|node| node.has_tag_name("testcase")).map(Case::read).collect();
         let any_failed = cases.iter().any(|case| matches!(case.verdict, Verdict::Failed(_)));
-        if (exit == Exit::Code(0)) == any_failed {
-            return failed("which its results do not say".to_owned());
+        let contradicts = (end == Ok(Exit::Code(0))) == any_failed;
+        if cases.is_empty() || contradicts || (died && !any_failed) {
+            let why = format!("{how}, which its results do not say");
+            let (name, time) = (name.to_owned(), String::new());
+            cases.push(Case { name, time, verdict: Verdict::Failed(why) });
         }
-        Suite { name: name.to_owned(), cases, xml: format!("{}\n", &text[suite.range()]) }
+        Suite { name: name.to_owned(), cases }
     }
+
+    /// As JUnit's XML.
+    fn xml(&self) -> String {
+        let mut counts = Counts::default();
+        counts.add(self);
+        let Counts { skipped, failed, .. } = counts;
+        let cases: String = self.cases.iter().map(|case| case.xml(&self.name)).collect();
+        format!(
+            "<testsuite name=\"{}\" tests=\"{}\" failures=\"{failed}\" errors=\"0\" \
+             skipped=\"{skipped}\">\n{cases}</testsuite>\n",
+            self.name,
+            self.cases.len()
+        )
+    }
+
+    /// Takes what this board must not skip for a failure.
+    pub fn allowing_only_known_skips(mut self) -> Suite {
+        for case in &mut self.cases {
+            if let Verdict::Skipped(why) = &case.verdict
+                && !skips::is_allowed(&case.name, why)
+            {
+                case.verdict = Verdict::Failed(format!("must not be skipped here: {why}"));
+            }
+        }
+        self
+    }
+}
+
+/// XML that its writer came to the end of, and whether it needed that: what is open is closed, and a
+/// test that was running has failed so.
+fn completed(text: &str, how: &str) -> (String, bool) {
+    if text.trim_end().ends_with("</testsuites>") {
+        return (text.to_owned(), false);
+    }
+    let running = text.rfind('<').filter(|at| {
+        let tag = &text[*at..];
+        tag.starts_with("<testcase") && !tag.contains('>') && tag.ends_with('"')
+    });
+    let text = match (running, text.rfind(">\n")) {
+        (Some(_), _) => format!("{text}><failure message=\"{}\"/></testcase>\n", escaped(how)),
+        // Not even its name was whole.
+        (None, Some(end)) => text[..end + 2].to_owned(),
+        (None, None) => return (String::new(), true),
+    };
+    (text + "</testsuite></testsuites>\n", true)
 }
 
 impl Case {
@@ -87,6 +126,17 @@ impl Case {
         };
         let text = |name| node.attribute(name).unwrap_or_default().to_owned();
         Case { name: text("name"), time: text("time"), verdict }
+    }
+
+    fn xml(&self, program: &str) -> String {
+        let (name, time) = (escaped(&self.name), escaped(&self.time));
+        let open = format!("<testcase classname=\"{program}\" name=\"{name}\" time=\"{time}\"");
+        let (tag, why) = match &self.verdict {
+            Verdict::Passed => return format!("{open}/>\n"),
+            Verdict::Skipped(why) => ("skipped", why),
+            Verdict::Failed(why) => ("failure", why),
+        };
+        format!("{open}><{tag} message=\"{}\"/></testcase>\n", escaped(why))
     }
 }
 
@@ -111,14 +161,14 @@ impl fmt::Display for Counts {
 
 /// One JUnit file of all programs.
 pub fn joined(suites: &[Suite]) -> String {
-    let all: String = suites.iter().map(|suite| suite.xml.as_str()).collect();
+    let all: String = suites.iter().map(Suite::xml).collect();
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n{all}</testsuites>\n")
 }
 
 /// For text and attributes of XML and HTML.
 pub fn escaped(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    text.replace('"', "&quot;")
+    text.replace('"', "&quot;").replace('\n', "&#10;").replace(|c: char| c.is_control(), "?")
 }
 
 #[cfg(test)]
@@ -138,25 +188,44 @@ mod tests {
 
     #[test]
     fn results_are_read_and_joined() {
-        let suite = Suite::read("P", RESULTS, Exit::Code(0));
+        let suite = Suite::read("P", RESULTS, Ok(Exit::Code(0)));
         assert_eq!(counts(&suite), (1, 1, 0));
-        let joined = joined(&[suite, Suite::read("P", RESULTS, Exit::Code(0))]);
+        let joined = joined(&[suite, Suite::read("P", RESULTS, Ok(Exit::Code(0)))]);
         let document = Document::parse(&joined).unwrap();
         let cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
         assert_eq!(cases.count(), 4);
     }
 
     #[test]
-    fn a_program_that_dies_or_contradicts_itself_has_failed() {
-        for (text, exit) in [
-            ("", Exit::Code(0)),
-            ("<a", Exit::Signal(11)),
-            ("<a/>", Exit::Code(0)),
-            (RESULTS, Exit::Code(101)),
-        ] {
-            let suite = Suite::read("P", text, exit);
-            assert_eq!(counts(&suite), (0, 0, 1), "{text}");
+    fn a_program_that_contradicts_itself_has_failed() {
+        for (text, exit) in [("", 0), ("<a", 0), ("<a/>", 0), (RESULTS, 101)] {
+            let suite = Suite::read("P", text, Ok(Exit::Code(exit)));
+            assert_eq!(counts(&suite).2, 1, "{text}");
             assert!(Document::parse(&joined(&[suite])).is_ok());
         }
+    }
+
+    #[test]
+    fn what_ran_before_a_death_is_kept_and_what_was_running_has_failed() {
+        let whole = "<?xml version=\"1.0\"?>\n<testsuites>\n<testsuite name=\"P\">\n\
+                     <testcase classname=\"P\" name=\"good\" time=\"0.5\"/>\n";
+        let running = "<testcase classname=\"P\" name=\"fatal\"";
+        let end = Err("the guest died".to_owned());
+        let suite = Suite::read("P", &format!("{whole}{running}"), end);
+        assert_eq!(counts(&suite), (1, 0, 1));
+        assert_eq!(suite.cases[1].name, "fatal");
+        assert!(joined(&[suite]).contains("the guest died"));
+        // Between two tests, or within a name.
+        for rest in ["", "<testcase classname=\"P\" name=\"fa"] {
+            let suite = Suite::read("P", &format!("{whole}{rest}"), Ok(Exit::Signal(11)));
+            assert_eq!(counts(&suite), (1, 0, 1), "{rest}");
+            assert_eq!(suite.cases[1].name, "P");
+        }
+    }
+
+    #[test]
+    fn a_skip_that_nobody_allowed_is_a_failure() {
+        let suite = Suite::read("P", RESULTS, Ok(Exit::Code(0))).allowing_only_known_skips();
+        assert_eq!(counts(&suite), (1, 0, 1));
     }
 }

@@ -3,7 +3,8 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Mutex;
 
 use board::boards::{ALLOCATOR, POLICY};
 use board::{Boot, Guest};
@@ -11,7 +12,7 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::fixture::{boot, expect_contains, expect_eq, fail, scratch, succeed, with_guest};
+use crate::fixture::{boot, expect_contains, expect_eq, fail, lock, scratch, succeed, with_guest};
 
 const PICTURE: &str = "/tmp/camera.png";
 
@@ -20,12 +21,25 @@ fn demonstrate(guest: &mut Guest) -> Result<Value, Failed> {
     serde_json::from_str(&json).map_err(Failed::from)
 }
 
-/// The demonstration's findings in the shared guest; run once.
-fn findings() -> Result<Value, Failed> {
-    static FOUND: Mutex<Option<Value>> = Mutex::new(None);
-    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+/// What the demonstration said, what the guest's console said to it, and its picture.
+#[derive(Clone)]
+struct Findings {
+    said: Value,
+    console: String,
+    picture: PathBuf,
+}
+
+/// The demonstration's findings in a shared guest; run once.
+fn findings() -> Result<Findings, Failed> {
+    static FOUND: Mutex<Option<Findings>> = Mutex::new(None);
+    let mut found = lock(&FOUND);
     if found.is_none() {
-        *found = Some(with_guest(demonstrate)?);
+        let picture = scratch("picture")?.join("camera.png");
+        *found = Some(with_guest(|guest| {
+            let said = demonstrate(guest)?;
+            guest.pull(PICTURE, &picture)?;
+            Ok(Findings { said, console: guest.console(), picture })
+        })?);
     }
     found.clone().ok_or(Failed::without_message())
 }
@@ -40,7 +54,7 @@ fn entry<'a>(findings: &'a Value, list: &str, buffer: &str) -> Result<&'a Value,
 }
 
 fn expect_origin(buffer: &str, node: &str, segments: Option<u64>) -> Outcome {
-    let findings = findings()?;
+    let findings = findings()?.said;
     let row = entry(&findings, "buffers", buffer)?;
     expect_eq("node", row["node"].as_str(), Some(node))?;
     if segments.is_some() {
@@ -63,29 +77,27 @@ pub fn app_window_and_cpu_buffer_come_from_system() -> Outcome {
 }
 
 pub fn camera_captures_into_its_own_buffers() -> Outcome {
-    let findings = findings()?;
+    let findings = findings()?.said;
     let capture = entry(&findings, "captures", "camera output")?;
     expect_eq("refusal", &capture["refused"], &Value::Null)?;
     expect_eq("frames", capture["frames"].as_u64(), Some(6))
 }
 
 pub fn camera_refuses_a_scattered_app_window() -> Outcome {
-    let findings = findings()?;
-    let capture = entry(&findings, "captures", "app window")?;
+    let Findings { said, console, .. } = findings()?;
+    let capture = entry(&said, "captures", "app window")?;
     if capture["segments"].as_u64() <= Some(1) {
         return fail(format!("the window's buffer is contiguous, which proves nothing: {capture}"));
     }
     expect_contains(capture["refused"].as_str().unwrap_or("captured"), "VIDIOC_QBUF: Bad address")?;
     // It is the driver that says why.
-    expect_contains(&with_guest(|guest| Ok(guest.console()))?, "contiguous chunk is too small")
+    expect_contains(&console, "contiguous chunk is too small")
 }
 
 /// Eight vertical bars, three quarters down, below all of the text that vivid writes.
 pub fn picture_shows_the_test_pattern() -> Outcome {
-    findings()?;
-    let file = scratch("picture")?.join("camera.png");
-    with_guest(|guest| guest.pull(PICTURE, &file).map_err(Failed::from))?;
-    let mut reader = png::Decoder::new(BufReader::new(File::open(&file)?)).read_info()?;
+    let picture = File::open(findings()?.picture)?;
+    let mut reader = png::Decoder::new(BufReader::new(picture)).read_info()?;
     let mut pixels = vec![0; reader.output_buffer_size().ok_or("a picture without a size")?];
     let info = reader.next_frame(&mut pixels)?;
     expect_eq("size", (info.width, info.height), (1920, 1080))?;

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The shared guest, and the board tool as a user runs it.
+//! The shared guests, and the board tool as a user runs it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use board::guest::Output;
 use board::{Boot, Error, Guest, boards};
 use board_channel::wire::Exit;
 use libtest_mimic::Failed;
+
+use crate::Outcome;
 
 /// Fails the test with a text.
 pub fn fail<T>(why: impl Into<String>) -> Result<T, Failed> {
@@ -38,19 +41,33 @@ pub fn boot(boot: &Boot) -> Result<Guest, Failed> {
     Guest::boot(&boards::VIRT, boot).map_err(Failed::from)
 }
 
-/// Lends the shared guest; boots it the first time, and again after a test that killed it.
+/// The shared guests that no test has at the moment.
+static IDLE: Mutex<Vec<Guest>> = Mutex::new(Vec::new());
+
+/// Lends a shared guest, as another test left it; boots one if all are lent, and so after a test
+/// that killed its guest.
 pub fn with_guest<T>(test: impl FnOnce(&mut Guest) -> Result<T, Failed>) -> Result<T, Failed> {
-    static SHARED: Mutex<Option<Guest>> = Mutex::new(None);
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut guest = match shared.take() {
-        Some(guest) => guest,
-        None => boot(&Boot::default())?,
-    };
+    let idle = lock(&IDLE).pop();
+    let mut guest = idle.map_or_else(|| boot(&Boot::default()), Ok)?;
     let result = test(&mut guest);
     if guest.shell("true").is_ok() {
-        *shared = Some(guest);
+        lock(&IDLE).push(guest);
     }
     result
+}
+
+/// Looks at every shared guest, of which no test has one any more.
+pub fn with_every_guest(mut look: impl FnMut(&mut Guest) -> Outcome) -> Outcome {
+    let mut idle = lock(&IDLE);
+    if idle.is_empty() {
+        idle.push(boot(&Boot::default())?);
+    }
+    idle.iter_mut().try_for_each(&mut look)
+}
+
+/// The lock, whichever test failed while it had it.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A shell command in the shared guest that must succeed; its standard output.
@@ -97,14 +114,25 @@ pub fn ran(command: &mut Command) -> Result<Ran, Failed> {
     })
 }
 
-/// A folder of this test run, removed at its end.
+static SCRATCH: Mutex<Option<tempfile::TempDir>> = Mutex::new(None);
+
+/// A folder of this test run's.
 pub fn scratch(name: &str) -> Result<PathBuf, Failed> {
-    static SCRATCH: LazyLock<Option<tempfile::TempDir>> =
-        LazyLock::new(|| tempfile::tempdir().ok());
-    let Some(folder) = SCRATCH.as_ref() else { return fail("no temporary folder") };
+    let mut scratch = lock(&SCRATCH);
+    if scratch.is_none() {
+        // What a killed run leaves is below target/ at least.
+        *scratch = Some(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?);
+    }
+    let Some(folder) = scratch.as_ref() else { return fail("no temporary folder") };
     let path = folder.path().join(name);
     fs::create_dir_all(&path)?;
     Ok(path)
+}
+
+/// Ends all guests, and removes what the tests wrote: nobody drops what is static.
+pub fn tidy_up() {
+    lock(&IDLE).clear();
+    lock(&SCRATCH).take();
 }
 
 /// A device-tree overlay with these regions: a node's name, and what it has besides being a
@@ -119,7 +147,9 @@ pub fn overlay(regions: &[(&str, &str)]) -> Result<PathBuf, Failed> {
          reserved-memory {{\n#address-cells = <2>;\n#size-cells = <2>;\nranges;\n{nodes}}};\n\
          }}; }}; }};\n"
     );
-    let path = scratch("overlay")?.join(format!("{}.dtso", regions.len()));
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = scratch("overlay")?.join(format!("{number}.dtso"));
     fs::write(&path, text)?;
     Ok(path)
 }

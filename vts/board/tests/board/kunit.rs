@@ -20,6 +20,12 @@ pub fn suites_pass_without_init_on_alloc() -> Outcome {
     run("init_on_alloc=0", "heap alloc:off")
 }
 
+/// Builds the kernel while other tests wait for their guests, after the board's own, which they need
+/// first. Errors are those of the tests.
+pub fn build_ahead() {
+    let _ = kunit::build(&boards::VIRT).and_then(|_| kunit::build(&boards::VIRT_KUNIT));
+}
+
 fn run(append: &str, cleared_by: &str) -> Outcome {
     let console = kunit::console(&boards::VIRT_KUNIT, append)?;
     for watching in [

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What needs a booted board, one test per fact: `cargo test NAME` runs those that match.
 //!
-//! Tests that only look share one guest. Those that break something, or are about booting, bring
-//! their own. A board that does not start fails the test; nothing is skipped.
+//! Tests that only look share guests, one for each thread. Those that break something, or are about
+//! booting, bring their own. A board that does not start fails the test; nothing is skipped but what
+//! `board::skips` lists. What all tests together caused in the shared guests is judged last.
 
 mod board_tool;
 mod channel;
@@ -14,6 +15,8 @@ mod regions;
 mod sepolicy;
 mod services;
 mod suite;
+
+use std::thread;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -31,8 +34,8 @@ macro_rules! trials {
 
 fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();
-    // Guests are as large as the machine: two at once would only wait for one another.
-    arguments.test_threads = Some(1);
+    // A guest waits for two thirds of its time.
+    arguments.test_threads = Some(GUESTS);
     let mut trials = trials! {
         demonstration::{
             framebuffer_is_one_segment_of_the_default_region,
@@ -96,11 +99,35 @@ fn main() -> std::process::ExitCode {
     trials.extend(trials! { suite::{
         mapper_library_is_small_and_exports_three_symbols,
         instance_that_is_not_there_is_named,
+        board_without_counters_is_not_taken_for_sound,
     } });
-    // What all of the above caused in the shared guest would show.
-    trials.extend(trials! {
-        sepolicy::{ nothing_was_denied_to_anybody }
-        services::{ console_shows_no_kernel_warning }
-    });
-    libtest_mimic::run(&arguments, trials).exit_code()
+    if trials
+        .iter()
+        .any(|trial| trial.name().starts_with("kunit::") && asked_for(&arguments, trial))
+        && !arguments.list
+    {
+        thread::spawn(kunit::build_ahead);
+    }
+    let outcome = libtest_mimic::run(&arguments, trials);
+    let judged = libtest_mimic::run(
+        &arguments,
+        trials! {
+            sepolicy::{ nothing_was_denied_to_anybody }
+            services::{ console_shows_no_kernel_warning }
+        },
+    );
+    fixture::tidy_up();
+    if outcome.has_failed() { outcome.exit_code() } else { judged.exit_code() }
+}
+
+/// Guests that run at once.
+const GUESTS: usize = 2;
+
+/// Whether the command line's filters leave this test in.
+fn asked_for(arguments: &Arguments, trial: &Trial) -> bool {
+    let matches = |filter: &String| match arguments.exact {
+        true => trial.name() == filter,
+        false => trial.name().contains(filter),
+    };
+    arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The board after boot: services, nodes, names.
 
-use board::Boot;
+use std::fs;
+
 use board::boards::ALLOCATOR;
+use board::{Boot, repository};
 
 use crate::Outcome;
-use crate::fixture::{boot, expect_contains, expect_eq, fail, sh, succeed, with_guest};
+use crate::fixture::{boot, expect_contains, expect_eq, fail, sh, succeed, with_every_guest};
 
 const INTERFACE: &str = "android.hardware.graphics.allocator.IAllocator/default";
 
@@ -23,16 +25,20 @@ pub fn allocator_runs_as_system_with_the_rights_of_its_rc_file() -> Outcome {
 }
 
 pub fn heap_nodes_have_the_modes_and_owners_of_ueventd_rc() -> Outcome {
-    let nodes = sh("stat -c '%a %U %G %n' /dev/dma_heap/*")?;
+    let file = fs::read_to_string(repository().join("service/etc/ueventd.rc"))?;
+    let nodes = sh("stat -c '%n 0%a %U %G' /dev/dma_heap/*")?;
     for node in nodes.lines() {
-        let [mode, owner, _, _] = node.split(' ').collect::<Vec<_>>()[..] else {
-            return fail(format!("not MODE OWNER GROUP NODE: {node}"));
+        let (name, rights) = node.split_once(' ').ok_or(format!("not NODE RIGHTS: {node}"))?;
+        // ueventd searches its rules backwards, and a star stands at the end only.
+        let is_about = |path: &str| match path.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == path,
         };
-        // Whatever the file says, it must have said something: 600 root is the kernel's default.
-        expect_eq(node, owner, "system")?;
-        if u32::from_str_radix(mode, 8)? & 0o227 != 0 {
-            return fail(format!("{node}: others may open it, or someone may write"));
-        }
+        let rules = file.lines().filter_map(|line| line.split_once(char::is_whitespace));
+        let rule = rules.rev().find(|(path, _)| is_about(path));
+        let wanted =
+            rule.map(|(_, rights)| rights.split_whitespace().collect::<Vec<_>>().join(" "));
+        expect_eq(name, Some(rights.to_owned()), wanted)?;
     }
     expect_eq("heap nodes", nodes.lines().count(), 4)
 }
@@ -64,11 +70,13 @@ pub fn killed_allocator_comes_back() -> Outcome {
 }
 
 pub fn console_shows_no_kernel_warning() -> Outcome {
-    let console = with_guest(|guest| Ok(guest.console()))?;
-    for sign in ["WARNING:", "BUG:", "Call trace:", "rcu: INFO"] {
-        if let Some(line) = console.lines().find(|line| line.contains(sign)) {
-            return fail(format!("{line}\n{console}"));
+    with_every_guest(|guest| {
+        let console = guest.console();
+        for sign in ["WARNING:", "BUG:", "Call trace:", "rcu: INFO", "blocked for more than"] {
+            if let Some(line) = console.lines().find(|line| line.contains(sign)) {
+                return fail(format!("{line}\n{console}"));
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

@@ -3,17 +3,18 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
+use board::{Boot, skips};
 use board_channel::wire::Exit;
 use dmaheap_suite::harness::Program;
 use dmaheap_suite::mapper::NATIVE_CASES;
-use dmaheap_suite::program::{ALLOCATOR, PROGRAMS};
+use dmaheap_suite::program::{ALLOCATOR, HEAPS, PROGRAMS};
 use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::Outcome;
 use crate::fixture::{
-    compile_file, cross, expect_contains, expect_eq, fail, scratch, succeed, with_guest,
+    boot, compile_file, cross, expect_contains, expect_eq, fail, lock, scratch, succeed, with_guest,
 };
 
 /// One trial here for each of the programs', and for each case of the mapper's clients in C and C++.
@@ -43,7 +44,11 @@ fn run(program: &str, test: &str) -> Result<Completion, Failed> {
     match output.exit {
         Exit::Code(0) if output.stdout.contains("1 passed") => Ok(Completion::Completed),
         Exit::Code(0) if output.stdout.contains("1 ignored") => {
-            Ok(Completion::ignored_with(output.stderr.trim()))
+            let reason = output.stderr.trim();
+            if !skips::is_allowed(test, reason) {
+                return fail(format!("this board lacks nothing that {test} needs: {reason}"));
+            }
+            Ok(Completion::ignored_with(reason))
         }
         exit => fail(format!("{exit:?}\n{}", output.stdout)),
     }
@@ -54,33 +59,33 @@ struct Language {
     name: &'static str,
     compiler: &'static str,
     flags: [&'static str; 3],
-    client: OnceLock<PathBuf>,
+    client: Mutex<Option<PathBuf>>,
 }
 
 static C: Language = Language {
     name: "c",
     compiler: "gcc",
     flags: ["-xc", "-std=c11", "-D_GNU_SOURCE"],
-    client: OnceLock::new(),
+    client: Mutex::new(None),
 };
 
 static CPP: Language = Language {
     name: "cpp",
     compiler: "g++",
     flags: ["-xc++", "-std=c++17", "-D_GNU_SOURCE"],
-    client: OnceLock::new(),
+    client: Mutex::new(None),
 };
 
 impl Language {
-    fn client(&self) -> Result<&PathBuf, Failed> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
+    fn client(&self) -> Result<PathBuf, Failed> {
+        let mut client = lock(&self.client);
+        if let Some(client) = &*client {
+            return Ok(client.clone());
         }
         let source = board::repository().join("vts/suite/c/client.c");
         let strict = [&["-O2", "-Wall", "-Wextra", "-Werror"][..], &self.flags].concat();
         let name = format!("client-{}", self.name);
-        let client = compile_file(self.compiler, &name, &source, &strict)?;
-        Ok(self.client.get_or_init(|| client))
+        Ok(client.insert(compile_file(self.compiler, &name, &source, &strict)?).clone())
     }
 }
 
@@ -88,7 +93,7 @@ impl Language {
 fn native(language: &Language, case: &str) -> Outcome {
     let client = language.client()?;
     with_guest(|guest| {
-        guest.push(client, "/tmp/client")?;
+        guest.push(&client, "/tmp/client")?;
         let output = succeed(guest, &format!("SUITE_ROLE=lend suite-mapper /tmp/client {case}"))?;
         expect_eq("output", output.as_str(), "passed\n")
     })
@@ -133,4 +138,18 @@ pub fn instance_that_is_not_there_is_named() -> Outcome {
     })?;
     expect_eq("exit", output.exit, Exit::Code(101))?;
     expect_contains(&output.stdout, "IAllocator/nobody is not running")
+}
+
+/// On a device that cannot count, tests are skipped; this board can, and a skip is a fault.
+pub fn board_without_counters_is_not_taken_for_sound() -> Outcome {
+    let mut guest = boot(&Boot::default())?;
+    succeed(&mut guest, "umount /sys/kernel/debug")?;
+    let output = guest.shell(&format!("{} --filter debugfs --filter ground", HEAPS.name))?;
+    let skipped = output.stderr.lines().skip_while(|line| *line != "skipped:").skip(1);
+    let skipped: Vec<(&str, &str)> =
+        skipped.filter_map(|line| line.trim().split_once(": ")).collect();
+    if skipped.is_empty() || skipped.iter().any(|(case, why)| skips::is_allowed(case, why)) {
+        return fail(format!("without debugfs: {:?}\n{}", output.exit, output.stderr));
+    }
+    Ok(())
 }

@@ -15,10 +15,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::heap::{Heap, MIB, PAGE, Request, trial};
 use super::memory::{Memory, READ_WRITE};
+use crate::baseline;
 use crate::harness::Outcome;
 
 pub fn trials() -> Vec<Trial> {
     vec![
+        trial("ground::leaks_are_counted", baseline::leaks_are_counted),
         trial("request::each_bad_one_gets_its_errno", each_bad_one),
         trial("request::what_never_fits_is_refused_without_an_alarm", what_never_fits),
         trial("request::at_a_bad_address_leaves_no_descriptor", bad_addresses),

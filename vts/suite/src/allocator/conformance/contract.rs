@@ -9,12 +9,14 @@ use dmaheap_buffer::{Format, Type, Value};
 use fastrand::Rng;
 use libtest_mimic::Trial;
 
+use crate::baseline;
 use crate::harness::Outcome;
 use crate::imapper::{Mapper, RawHandle};
 use crate::service::{connect, good, refusal, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
+        trial("ground::leaks_are_counted", baseline::leaks_are_counted),
         trial("contract::random_descriptors_agree_with_is_supported", random_ones_agree),
         trial("buffer::ids_are_unique", ids_are_unique),
         trial("buffer::holds_what_it_says", holds_what_it_says),
