@@ -15,6 +15,7 @@ use board_channel::wire::{self, Exit, Frame, Input, Stream};
 use crate::boards::Board;
 use crate::cache::Cache;
 use crate::error::{Error, OnFile, Result};
+use crate::kernel::DriverFiles;
 use crate::machine::{self, Accelerator, Alarm, Machine, Parts};
 use crate::{debian, devicetree, image, kernel, packages};
 
@@ -38,6 +39,8 @@ pub struct Boot {
     pub services: bool,
     /// End the guest if one request, a command most of all, takes longer.
     pub timeout: Option<Duration>,
+    /// Files in place of the driver's own, by name.
+    pub driver: Option<DriverFiles>,
     /// Programs in place of the image's own of these names.
     pub replace: Vec<(String, PathBuf)>,
 }
@@ -51,6 +54,7 @@ impl Default for Boot {
             memory: None,
             services: true,
             timeout: Some(Duration::from_secs(20 * 60)),
+            driver: None,
             replace: Vec::new(),
         }
     }
@@ -122,7 +126,7 @@ impl Guest {
         let cache = Cache::open()?;
         packages::provide(board, &[], &cache, boot.install)?;
         let (kernel, (qemu, image)) = side_by_side(
-            || kernel::image(board, &cache),
+            || kernel::image(board, &cache, boot.driver.as_ref()),
             || Ok((debian::qemu(board, &cache)?, image::pack(board, &cache, &boot.replace)?)),
         )?;
         let built = Built { board, qemu, kernel, image };

@@ -40,9 +40,14 @@ const HOOKS: [(&str, &str); 2] = [
 ];
 const MARK: &str = ".building";
 
-/// The bootable image, built if the cache does not have it.
-pub fn image(board: &Board, cache: &Cache) -> Result<PathBuf> {
-    let build = Build::new(board, cache)?;
+/// The driver's files, by name.
+pub type DriverFiles = BTreeMap<String, Vec<u8>>;
+
+/// The bootable image, built if the cache does not have it; with another driver than this
+/// repository's, if there is one.
+pub fn image(board: &Board, cache: &Cache, driver: Option<&DriverFiles>) -> Result<PathBuf> {
+    let driver = driver.map_or_else(driver_files, |other| Ok(other.clone()))?;
+    let build = Build::new(board, cache, driver)?;
     let image = cache.path(&format!("kernel-{}-{}", board.name, build.image_key));
     if image.exists() {
         return Ok(image);
@@ -67,19 +72,18 @@ struct Build<'a> {
     board: &'a Board,
     cache: &'a Cache,
     fragment: String,
-    driver: BTreeMap<String, Vec<u8>>,
+    driver: DriverFiles,
     folder: PathBuf,
     image_key: String,
 }
 
 impl<'a> Build<'a> {
-    fn new(board: &'a Board, cache: &'a Cache) -> Result<Self> {
+    fn new(board: &'a Board, cache: &'a Cache, driver: DriverFiles) -> Result<Self> {
         let compiler = tool::output(
             "asking for the compiler's version",
             Command::new(format!("{}gcc", board.cross_compile)).arg("-dumpfullversion"),
         )?;
         let fragment = fragment(board)?;
-        let driver = driver_files()?;
 
         let tools = Key::default().with(source_version()?).with(compiler);
         let folder = cache.path(&format!("build-{}-{}", board.kernel_objects, tools.digits()));
@@ -171,7 +175,7 @@ fn source_version() -> Result<String> {
 }
 
 /// The driver: sources, Kconfig and Makefile on the top level of `kernel/`.
-pub fn driver_files() -> Result<BTreeMap<String, Vec<u8>>> {
+pub fn driver_files() -> Result<DriverFiles> {
     let folder = repository().join("kernel");
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(&folder).on("cannot read", &folder)? {
@@ -188,7 +192,7 @@ pub fn driver_files() -> Result<BTreeMap<String, Vec<u8>>> {
 
 /// Makes the driver's folder in the tree equal to `files`. Unchanged files keep their times, so
 /// that kbuild leaves their objects alone.
-pub fn copy_driver(tree: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+pub fn copy_driver(tree: &Path, files: &DriverFiles) -> Result<()> {
     let folder = tree.join(DRIVER);
     fs::create_dir_all(&folder).on("cannot make", &folder)?;
     for entry in fs::read_dir(&folder).on("cannot read", &folder)? {

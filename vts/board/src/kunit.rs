@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub fn build(board: &Board) -> Result<PathBuf> {
     let cache = Cache::open()?;
     packages::provide(board, &[], &cache, packages::may_install())?;
-    kernel::image(board, &cache)
+    kernel::image(board, &cache, None)
 }
 
 /// Boots `board` with `append` as further kernel arguments; returns all that its console showed.

@@ -12,7 +12,7 @@ use crate::error::{OnFile, Result};
 use crate::kbuild::Kbuild;
 use crate::{kernel, packages};
 
-pub use crate::kernel::DRIVER;
+pub use crate::kernel::{DRIVER, DriverFiles, driver_files};
 
 /// The unpacked tree of the board's kernel. Other runs may exchange the driver's files in it.
 pub fn tree(board: &Board) -> Result<PathBuf> {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Allocators and mappers that are wrong in one way each: they prove that the tests test.
+//! Allocators, mappers and drivers that are wrong in one way each: they prove that the tests test.
 //!
-//! Each mutant is the sound service or library with something of its own in front, and names the
-//! test case that must fail because of it (`cargo test mutants`). Nothing in `service/` knows of
+//! Each mutant names the test case that must fail because of it (`cargo test mutants`). [`driver`]s
+//! are edits of the driver's text. The others are the sound service or library with something of
+//! their own in front. Nothing in `service/` knows of
 //! this. On the device, `mutant NAME COMMAND…` runs a command against one: it serves the allocator
 //! as instance [`INSTANCE`] beside the board's own, and clients of that instance find the library
 //! of this crate as their mapper where it is the mapper that is broken.
 
 pub mod allocator;
+pub mod driver;
 pub mod mapper;
 
 use dmaheap_suite::program;

@@ -12,7 +12,9 @@ use board_channel::wire::Exit;
 use libtest_mimic::Failed;
 
 use crate::Outcome;
-use crate::fixture::{boot, expect_contains, expect_eq, fail, ran, scratch, sh, succeed};
+use crate::fixture::{
+    boot, expect_contains, expect_eq, fail, ran, scratch, succeed, with_every_guest,
+};
 
 const DOMAINS: [&str; 9] = [
     "hal_graphics_allocator_default",

@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         trial("mapping::beyond_the_end_or_private_is_refused", bad_mappings),
         trial("mapping::cannot_grow_again_once_shrunk", remapped),
         trial("mapping::outlives_its_descriptor", outlives),
+        trial("mapping::shows_every_page_at_its_place", every_page),
         trial("mapping::of_a_read_only_buffer_is_read_only", read_only),
         trial("mapping::is_kept_whatever_is_advised", advised),
         trial("sync::bad_flags_are_refused", bad_sync),
@@ -74,6 +75,22 @@ fn outlives() -> Outcome {
         let memory = Memory::of(heap.buffer(LEN)?, LEN)?;
         memory.fill(9);
         assert_eq!(memory.word(LEN as usize - 8), 9, "{heap}");
+    }
+    Ok(())
+}
+
+/// Each page holds its number, seen from a mapping of all and from one of it alone.
+fn every_page() -> Outcome {
+    for heap in Heap::all()? {
+        let buffer = heap.buffer(LEN)?;
+        let all = Memory::of(&buffer, LEN)?;
+        let pages = || (0..LEN / PAGE).map(|page| (page, page * PAGE));
+        pages().for_each(|(page, at)| all.set_word(at as usize, page + 1));
+        for (page, at) in pages() {
+            assert_eq!(all.word(at as usize), page + 1, "{heap}: page {page} is another's");
+            let alone = Memory::map(&buffer, PAGE, at as i64, READ_WRITE, MapFlags::MAP_SHARED)?;
+            assert_eq!(alone.word(0), page + 1, "{heap}: page {page} by itself");
+        }
     }
     Ok(())
 }

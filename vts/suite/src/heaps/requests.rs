@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         trial("request::at_a_bad_address_leaves_no_descriptor", bad_addresses),
         trial("request::with_a_full_descriptor_table_leaves_no_buffer", full_table),
         trial("request::is_rounded_up_to_pages", rounded_up),
+        trial("request::small_ones_leave_the_region_alone", small_ones),
     ]
 }
 
@@ -137,5 +138,15 @@ fn rounded_up() -> Outcome {
             assert_eq!(buffer.exporter()?, heap.name);
         }
     }
+    Ok(())
+}
+
+/// The default region's, which anybody may lie beside: a page there would cost CMA a block.
+fn small_ones() -> Outcome {
+    let region = Heap::default_region()?;
+    let free = region.count("free")?;
+    let small: Vec<_> = (0..16).map(|_| region.ask(Request::of(PAGE))).collect::<Result<_, _>>()?;
+    assert_eq!(region.count("free")?, free, "{region}: after {} small buffers", small.len());
+    assert_eq!(region.count("small")?, 16 * PAGE, "{region}");
     Ok(())
 }
