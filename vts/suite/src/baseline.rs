@@ -7,13 +7,12 @@ use std::thread::sleep;
 use std::time::Duration;
 use std::{fs, io};
 
-use crate::harness::skip;
+use crate::harness::{effort, skip};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// How often, and how many times, to look for what is still being released.
+/// How often to look for what is still being released or made.
 const PAUSE: Duration = Duration::from_millis(100);
-const LOOKS: usize = 50;
 
 /// Runs a test that must leave everything that `look` sees as it was.
 pub fn keeping<T: PartialEq + Debug>(
@@ -28,7 +27,7 @@ pub fn keeping<T: PartialEq + Debug>(
 /// Waits for what is still being released, and then tells what is left.
 pub fn require_same<T: PartialEq + Debug>(before: &T, look: impl Fn() -> Result<T>) -> Result<()> {
     let mut after = look()?;
-    for _ in 0..LOOKS {
+    for _ in 0..looks()? {
         if after == *before {
             return Ok(());
         }
@@ -41,15 +40,21 @@ pub fn require_same<T: PartialEq + Debug>(before: &T, look: impl Fn() -> Result<
 /// What `look` sees once it no longer changes.
 pub fn settled<T: PartialEq>(look: impl Fn() -> Result<T>) -> Result<T> {
     let mut last = look()?;
-    for _ in 0..LOOKS {
+    for _ in 0..looks()? {
         sleep(PAUSE);
         let next = look()?;
         if next == last {
-            break;
+            return Ok(last);
         }
         last = next;
     }
-    Ok(last)
+    Err("before the test, nothing comes to rest".into())
+}
+
+/// Looks within SUITE_PATIENCE, in seconds. How long it takes until all is released depends on how
+/// busy the machine is; the verdict does not.
+fn looks() -> Result<u128> {
+    Ok(Duration::from_secs(effort("SUITE_PATIENCE", 60)?).as_millis() / PAUSE.as_millis())
 }
 
 /// A test that says of a device where leaks cannot be counted which counter it lacks.

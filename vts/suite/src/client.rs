@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
 
 use dmaheap_aidl::allocator::{BufferDescriptorInfo, IAllocator};
 use dmaheap_aidl::binder::{Status, Strong};
@@ -59,8 +58,6 @@ pub struct Buffer {
     pub pixels: DmaBuf,
     /// The metadata.
     pub metadata: DmaBuf,
-    /// How long the call took, for all buffers of the call.
-    pub call: Duration,
 }
 
 /// A connection to the allocator.
@@ -87,15 +84,13 @@ impl Client {
     /// Asks for `count` equal buffers in one call.
     pub fn allocate_many(&self, request: &Request, count: i32) -> Result<Vec<Buffer>, Error> {
         let descriptor = descriptor(request);
-        let started = Instant::now();
         let result = self.allocator.allocate2(&descriptor, count).map_err(Error::Refused)?;
-        let call = started.elapsed();
-        result.buffers.into_iter().map(|native| Buffer::new(native, call)).collect()
+        result.buffers.into_iter().map(Buffer::new).collect()
     }
 }
 
 impl Buffer {
-    fn new(native: NativeHandle, call: Duration) -> Result<Self, Error> {
+    fn new(native: NativeHandle) -> Result<Self, Error> {
         let not = |what: String| Error::NoBuffer(what);
         let handle = Handle::decode(&native.ints).map_err(|e| not(e.to_string()))?;
         let fds: Vec<_> = native.fds.into_iter().map(Into::into).collect();
@@ -106,7 +101,7 @@ impl Buffer {
         let copy = metadata.map()?.read()?;
         let header =
             Header::parse(&copy[..HEADER_SIZE.min(copy.len())]).map_err(|e| not(e.to_string()))?;
-        Ok(Self { handle, header, pixels, metadata, call })
+        Ok(Self { handle, header, pixels, metadata })
     }
 
     /// The native handle of this buffer, for the mapper.

@@ -142,6 +142,14 @@ impl Program {
     }
 }
 
+/// How much of something a test does: a variable of the environment says, or this is enough.
+pub fn effort(variable: &str, enough: u64) -> Result<u64, Box<dyn Error>> {
+    match env::var(variable) {
+        Ok(value) => value.parse().map_err(|_| format!("{variable}={value}: no number").into()),
+        Err(_) => Ok(enough),
+    }
+}
+
 /// Why a test says nothing about this device.
 #[derive(Debug)]
 struct Skip(String);

@@ -3,7 +3,6 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
 
 use board_channel::wire::{Exit, Stream};
 
@@ -94,14 +93,10 @@ pub fn large_output_arrives_whole_on_both_streams() -> Outcome {
 
 pub fn daemon_left_behind_does_not_hold_the_command() -> Outcome {
     with_guest(|guest| {
-        let started = Instant::now();
-        let output = guest.shell("sleep 300 & echo started")?;
+        let output = guest.shell("sleep 10000 & echo started")?;
         expect_eq("output", output.stdout.as_str(), "started\n")?;
-        succeed(guest, "killall sleep")?;
-        if started.elapsed() > Duration::from_secs(200) {
-            return fail("the command was held until its daemon ended");
-        }
-        Ok(())
+        // It fails where there is none: the command did not wait for its daemon's end.
+        succeed(guest, "killall sleep").map(drop)
     })
 }
 

@@ -61,8 +61,9 @@ fn is_caught(name: &str, program: &str, case: &str) -> Outcome {
 
 /// How these cases end against this mutant.
 fn judge(mutant: &str, program: &str, cases: &[&str]) -> Result<(Exit, String), Failed> {
-    // What is long shows the defect early.
-    let short = "SUITE_DESCRIPTORS=500 SUITE_SECONDS=1";
+    // What is long shows the defect early, and what is not back at once may be what is missing.
+    let patience = if mutant == NONE { "" } else { "SUITE_PATIENCE=1" };
+    let short = format!("SUITE_DESCRIPTORS=500 SUITE_SECONDS=1 SUITE_BUFFERS=64 {patience}");
     let test = format!("{program} --instance {INSTANCE} --exact {}", cases.join(" "));
     with_guest(|guest| {
         let output = guest.shell(&format!("{short} mutant {mutant} {test}"))?;
@@ -137,8 +138,9 @@ fn driver_is_caught(one: &DriverMutant, number: usize) -> Outcome {
 /// How these cases end with this defect chosen.
 fn run_cases(guest: &mut Guest, number: usize, cases: &[&str]) -> Result<(Exit, String), Failed> {
     const PARAMETER: &str = "/sys/module/cma_regions/parameters/driver_mutant";
+    let patience = if number == 0 { "" } else { "SUITE_PATIENCE=1" };
     let output = guest.shell(&format!(
-        "echo {number} > {PARAMETER} && {} --exact {}; status=$?; echo 0 > {PARAMETER}; exit $status",
+        "export {patience}; echo {number} > {PARAMETER} && {} --exact {}; status=$?; echo 0 > {PARAMETER}; exit $status",
         HEAPS.name,
         cases.join(" ")
     ))?;

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::fs;
 use std::iter;
+use std::sync::mpsc;
 use std::thread::{self, sleep};
 use std::time::Duration;
 
@@ -149,19 +150,28 @@ fn limit_descriptors(pid: u32, limit: u64) -> Result<u64, Box<dyn Error>> {
     Ok(old.rlim_cur)
 }
 
-/// Kills the service a little later in its work each time.
+/// Kills the service a little later in its work each time, until three requests were cut off.
 fn killed_at_work() -> Test {
-    for delay in [1, 4, 9] {
+    const KILLS_AT_MOST: u64 = 50;
+    let mut cut_off = 0;
+    for kill in 0..KILLS_AT_MOST {
         let allocator = connect()?;
         let service = pid()?;
-        let client = thread::spawn(move || allocator.allocate2(&framebuffer(64 * MIB), 1).is_ok());
-        sleep(Duration::from_millis(delay));
+        let (begin, begun) = mpsc::channel();
+        let client = thread::spawn(move || {
+            begin.send(()).is_ok() && allocator.allocate2(&framebuffer(64 * MIB), 1).is_ok()
+        });
+        begun.recv()?;
+        sleep(Duration::from_millis(kill % 10));
         kill_service(service)?;
         // An answer that came before the end is one; the buffer goes with it.
-        let _ = client.join();
+        cut_off += u32::from(!client.join().map_err(|_| "the client panicked")?);
         wait_for_successor(service)?;
+        if cut_off == 3 {
+            return Ok(());
+        }
     }
-    Ok(())
+    Err(format!("{KILLS_AT_MOST} kills met the work {cut_off} times").into())
 }
 
 fn kill_service(pid: u32) -> Test {

@@ -21,7 +21,7 @@ use super::heap::{Heap, MIB, PAGE, trial};
 use super::memory::Memory;
 use super::pressure::cma_free;
 use crate::dmabuf::{DmaBuf, SYNC_END, SYNC_READ, SYNC_WRITE};
-use crate::harness::{Outcome, start, wait_for_line};
+use crate::harness::{Outcome, effort, start, wait_for_line};
 
 const THREADS: u64 = 8;
 const BUFFERS: usize = 8;
@@ -124,7 +124,7 @@ fn step(heap: &Heap, slot: Slot, random: &mut Rng, longest: u64) -> Result<Slot,
 
 /// SUITE_OPERATIONS says how many; the full run is 1000000.
 fn stress() -> Outcome {
-    let operations: i64 = std::env::var("SUITE_OPERATIONS").map_or(Ok(25_000), |n| n.parse())?;
+    let operations = effort("SUITE_OPERATIONS", 25_000)?.cast_signed();
     let regions = Heap::regions()?;
     let mut slabs = Slabs::open()?;
     let slice = operations / 20;

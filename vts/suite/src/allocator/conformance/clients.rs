@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Clients that die, have no room, stay long, or come all at once.
 
-use std::env;
 use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use dmaheap_aidl::common::NativeHandle;
 use libtest_mimic::Trial;
 use nix::sys::resource::{Resource, setrlimit};
 
-use crate::harness::{self, Outcome as Test, wait_for_line};
+use crate::harness::{self, Outcome as Test, effort, wait_for_line};
 use crate::service::{connect, good, trial};
 
 pub fn trials() -> Vec<Trial> {
@@ -67,7 +66,7 @@ fn a_client_without_descriptors() -> Test {
 fn many_in_sequence() -> Test {
     let allocator = connect()?;
     let big = BufferDescriptorInfo { width: 1024, height: 1024, ..good() };
-    for _ in 0..2048 {
+    for _ in 0..effort("SUITE_BUFFERS", 2048)? {
         assert_eq!(allocator.allocate2(&big, 1)?.buffers.len(), 1);
     }
     Ok(())
@@ -76,8 +75,7 @@ fn many_in_sequence() -> Test {
 /// Role: allocates and releases for SUITE_SECONDS (5 by default).
 pub fn churn() -> Test {
     let allocator = connect()?;
-    let seconds = env::var("SUITE_SECONDS").map_or(Ok(5), |n| n.parse())?;
-    let end = Instant::now() + Duration::from_secs(seconds);
+    let end = Instant::now() + Duration::from_secs(effort("SUITE_SECONDS", 5)?);
     let mut held: Vec<Vec<NativeHandle>> = Vec::new();
     for round in 0u64.. {
         let side = 16 << (round % 6);

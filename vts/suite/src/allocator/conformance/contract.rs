@@ -10,7 +10,7 @@ use fastrand::Rng;
 use libtest_mimic::Trial;
 
 use crate::baseline;
-use crate::harness::Outcome;
+use crate::harness::{Outcome, effort};
 use crate::imapper::{Mapper, RawHandle};
 use crate::service::{connect, good, refusal, trial};
 
@@ -25,7 +25,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// SUITE_DESCRIPTORS says how many; the full run is 100000.
 fn random_ones_agree() -> Outcome {
-    let count: u64 = std::env::var("SUITE_DESCRIPTORS").map_or(Ok(10_000), |n| n.parse())?;
+    let count = effort("SUITE_DESCRIPTORS", 10_000)?;
     let allocator = connect()?;
     let mut random = Rng::with_seed(1);
     let [mut given, mut refused] = [0u64; 2];

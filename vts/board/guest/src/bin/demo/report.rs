@@ -5,7 +5,6 @@ use std::io;
 use std::ops::Range;
 
 use comfy_table::{Table, presets};
-use dmaheap_buffer::handle::FDS;
 use dmaheap_suite::client::Buffer;
 use serde_json::{Value, json};
 
@@ -24,7 +23,6 @@ pub struct Row {
     /// As the kernel names the exporter.
     node: String,
     segments: Vec<Range<u64>>,
-    micros: u128,
 }
 
 /// One attempt of the camera.
@@ -63,7 +61,6 @@ impl Row {
             heap: origin.heap.clone(),
             node,
             segments: buffer.pixels.physical_segments()?,
-            micros: buffer.call.as_micros(),
         })
     }
 }
@@ -96,12 +93,8 @@ impl Report {
             "buffer",
             "usage",
             "format and size",
-            "rule",
-            "heap",
-            "node below\n/dev/dma_heap",
-            "fds",
-            "physical\nsegments",
-            "call",
+            "rule\nheap\nheap's node",
+            "physical segments",
         ]);
         for row in &self.rows {
             let (width, height, kib) = (row.width, row.height, row.bytes / 1024);
@@ -109,12 +102,8 @@ impl Report {
                 row.what.to_owned(),
                 row.usage.replace('|', "\n"),
                 format!("{}\n{width} x {height}\n{kib} KiB", row.format),
-                row.rule.clone(),
-                row.heap.clone(),
-                row.node.clone(),
-                FDS.to_string(),
+                format!("{}\n{}\n{}", row.rule, row.heap, row.node),
                 segments_text(&row.segments),
-                format!("{} µs", row.micros),
             ]);
         }
         let mut captures = table(&["camera captures into", "heap", "physical segments", "outcome"]);
@@ -147,9 +136,7 @@ fn row_json(row: &Row) -> Value {
         "rule": row.rule,
         "heap": row.heap,
         "node": row.node,
-        "fds": FDS,
         "segments": row.segments.len(),
-        "micros": row.micros,
     })
 }
 
