@@ -64,7 +64,7 @@ pub static VIRT_KUNIT: Board = Board {
     name: "virt-kunit",
     kernel_config: &["kernel/board/virt-kunit.config"],
     kernel_objects: "virt-kunit",
-    kernel_steps: 1190,
+    kernel_steps: 1070,
     overlay: "kernel/board/virt-kunit.dtso",
     kernel_arguments: "console=ttyAMA0 panic=-1 kunit_shutdown=poweroff",
     ..ARM64

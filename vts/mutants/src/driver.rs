@@ -43,7 +43,7 @@ const fn mutant(name: &'static str, leaves: Leaves, case: &'static str) -> Drive
 use Leaves::{AnotherBoot, Damage, Nothing};
 
 /// All of them; the parameter is the place in this list, counted from one.
-pub const MUTANTS: [DriverMutant; 18] = [
+pub const MUTANTS: [DriverMutant; 17] = [
     mutant("never_fits_is_einval", Nothing, "request::what_never_fits_is_refused_without_an_alarm"),
     mutant("has_no_bound", Nothing, "request::what_never_fits_is_refused_without_an_alarm"),
     mutant("is_a_page_too_long", Nothing, "request::is_rounded_up_to_pages"),
@@ -54,7 +54,6 @@ pub const MUTANTS: [DriverMutant; 18] = [
         "request::small_ones_leave_the_region_alone",
     ),
     mutant("maps_privately", Nothing, "mapping::beyond_the_end_or_private_is_refused"),
-    mutant("lets_mappings_grow", Nothing, "mapping::cannot_grow_again_once_shrunk"),
     mutant("maps_the_first_page_only", Nothing, "mapping::shows_every_page_at_its_place"),
     mutant("takes_small_ones_from_anywhere", Nothing, "device::sees_one_segment_of_the_region"),
     mutant("hides_a_page_from_devices", Nothing, "device::sees_one_segment_of_the_region"),
@@ -69,7 +68,7 @@ pub const MUTANTS: [DriverMutant; 18] = [
 ];
 
 /// The edits that bring them all, behind `MUTANT(name)`.
-pub const EDITS: [Edit; 16] = [
+pub const EDITS: [Edit; 15] = [
     Edit {
         file: "alloc.c",
         sound: "\t\tclear_highpage(pfn_to_page(pfn + i));\n",
@@ -137,12 +136,6 @@ pub const EDITS: [Edit; 16] = [
         file: "buffer.c",
         sound: "if (!(vma->vm_flags & VM_MAYSHARE))",
         broken: "if (!(vma->vm_flags & VM_MAYSHARE) && !MUTANT(maps_privately))",
-    },
-    Edit {
-        file: "buffer.c",
-        sound: "vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);",
-        broken: "vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTDUMP |\n\
-                 \t\t     (MUTANT(lets_mappings_grow) ? 0 : VM_DONTEXPAND));",
     },
     Edit {
         file: "buffer.c",
