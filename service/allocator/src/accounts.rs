@@ -20,21 +20,17 @@
 //! that two calls at once cannot both squeeze under a limit.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ffi::OsString;
-use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dmaheap_aidl::binder::Caller;
 use dmaheap_buffer::Bytes;
+use dmaheap_dmabuf::kernel::LiveList;
 use nix::sys::stat::fstat;
 
 use crate::error::{Error, Result};
 use crate::heap::Spec;
-
-/// Where the kernel lists live dma-bufs, one folder per inode.
-pub const LIVE: &str = "/sys/kernel/dmabuf/buffers";
 
 /// Fewer buffers than this are not worth a sweep.
 const FEW: usize = 64;
@@ -42,8 +38,8 @@ const FEW: usize = 64;
 /// Accounts of all callers.
 #[derive(Debug)]
 pub struct Accounts {
-    /// [`LIVE`], where it can be read.
-    live: Option<PathBuf>,
+    /// Where it can be read.
+    live: Option<LiveList>,
     books: Mutex<Books>,
 }
 
@@ -116,17 +112,20 @@ pub struct Statement {
 }
 
 impl Accounts {
-    /// Empty accounts; `live` is where the kernel lists live dma-bufs.
-    pub fn new(live: &Path) -> Accounts {
-        let readable = std::fs::read_dir(live);
-        if let Err(error) = &readable {
+    /// Empty accounts, and where the kernel lists live dma-bufs.
+    pub fn new(live: io::Result<LiveList>) -> Accounts {
+        let off = |error: io::Error| {
             log::warn!(
-                "limits per uid are off, because {} cannot be read: {error}; \
-                 the kernel needs CONFIG_DMABUF_SYSFS_STATS",
-                live.display()
+                "limits per uid are off, because live buffers cannot be listed: {error}; \
+                 the kernel needs CONFIG_DMABUF_SYSFS_STATS"
             );
-        }
-        Accounts { live: readable.is_ok().then(|| live.to_owned()), books: Mutex::default() }
+        };
+        Accounts { live: live.map_err(off).ok(), books: Mutex::default() }
+    }
+
+    /// The kernel's list, where it has one.
+    pub fn live(&self) -> Option<&LiveList> {
+        self.live.as_ref()
     }
 
     /// Whether released buffers can be told from live ones.
@@ -252,11 +251,10 @@ impl Books {
     }
 
     /// Forgets every buffer that the kernel no longer has.
-    fn sweep(&mut self, live: &Path) {
+    fn sweep(&mut self, live: &LiveList) {
         // If the list cannot be read now, all may still live.
-        let Ok(folders) = fs::read_dir(live) else { return };
-        let inode = |name: OsString| name.to_str()?.parse().ok();
-        let live: HashSet<u64> = folders.flatten().filter_map(|f| inode(f.file_name())).collect();
+        let Ok(inodes) = live.inodes() else { return };
+        let live: HashSet<u64> = inodes.collect();
         for account in self.accounts.values_mut() {
             account.entries.retain(|entry| match entry.state {
                 State::Admitted(_) => true,

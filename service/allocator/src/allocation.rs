@@ -7,23 +7,24 @@
 
 use std::ffi::CString;
 use std::hash::{BuildHasher, RandomState};
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dmaheap_aidl::binder::Caller;
 use dmaheap_buffer::{Bytes, Handle, Layout, Origin};
+use dmaheap_dmabuf::kernel::LiveList;
+use dmaheap_dmabuf::sys::NAME_LEN;
+use dmaheap_dmabuf::{Node, buffer as dmabuf};
 use nix::errno::Errno;
 
-use crate::accounts::{self, Accounts};
+use crate::accounts::Accounts;
 use crate::error::{Error, Result};
-use crate::heap::{Device, Heap};
+use crate::heap::Heap;
 use crate::metadata::Metadata;
 use crate::policy::{Fallback, Plan, Policy, Rule};
 use crate::refill;
 use crate::request::Request;
-use crate::sys;
 
 /// The most buffers of one call. While a reply is on its way binder holds
 /// every descriptor twice: two per buffer, four threads at work, and the
@@ -56,7 +57,7 @@ pub struct Buffer {
 impl Allocator {
     /// An allocator that follows this policy. No heap is opened yet.
     pub fn new(policy: Policy) -> Allocator {
-        let accounts = Accounts::new(Path::new(accounts::LIVE));
+        let accounts = Accounts::new(LiveList::open());
         let metadata = Arc::new(Metadata::new(policy.metadata_heap.clone()));
         Allocator { policy, metadata, accounts, ids: Ids::default() }
     }
@@ -122,7 +123,7 @@ impl Allocator {
         let origin = Origin {
             rule: plan.rule.name.clone(),
             heap: heap.spec().name.clone(),
-            node: device.node().to_owned(),
+            node: device.name().to_owned(),
             name: request.name.clone(),
         };
         let metadata = self.metadata.make(&handle, origin)?;
@@ -145,7 +146,7 @@ fn wanted(count: i32) -> Result<u32> {
     }
 }
 
-type Memory = (OwnedFd, Arc<Device>);
+type Memory = (OwnedFd, Arc<Node>);
 
 /// Allocates from the rule's heap, or does what the rule says if that fails.
 fn take_pixels<'p>(plan: &Plan<'p>) -> Result<(&'p Arc<Heap>, Memory)> {
@@ -175,14 +176,14 @@ fn fallback<'r>(rule: &'r Rule, error: &Error) -> &'r Fallback {
 fn name_buffer(buffer: &OwnedFd, request: &Request, layout: &Layout) -> Result<()> {
     let (extent, format) = (layout.extent(), layout.format());
     let what = format!(" {}x{} {format}", extent.width().0, extent.height().0);
-    let room = sys::NAME_LEN.saturating_sub(1).saturating_sub(what.len());
+    let room = NAME_LEN.saturating_sub(1).saturating_sub(what.len());
     let mut name = request.name.clone();
     name.truncate(name.floor_char_boundary(room));
     name.push_str(&what);
-    name.truncate(name.floor_char_boundary(sys::NAME_LEN.saturating_sub(1)));
+    name.truncate(name.floor_char_boundary(NAME_LEN.saturating_sub(1)));
     let what = "naming a buffer";
     let name = CString::new(name).map_err(|_| Error::System { what, cause: Errno::EINVAL })?;
-    sys::set_name(buffer, &name).map_err(|cause| Error::System { what, cause })
+    dmabuf::set_name(buffer.as_fd(), &name).map_err(|cause| Error::System { what, cause })
 }
 
 /// Buffer ids that nobody can guess and that never repeat in practice: a

@@ -2,14 +2,13 @@
 //! What the service looks like from inside, for `dumpsys` and for programs.
 
 use std::fmt;
-use std::path::Path;
 
+use dmaheap_dmabuf::kernel::{self, DmaBufs, LiveList};
 use serde::Serialize;
 
-use crate::accounts::{self, Held, Statement};
+use crate::accounts::{Held, Statement};
 use crate::allocation::Allocator;
 use crate::heap::{Heap, Shelf};
-use crate::kernel::{self, CmaArea, DmaBufs};
 use crate::policy::Rule;
 
 /// Everything, at one moment. Sizes are in bytes.
@@ -42,8 +41,8 @@ pub struct HeapReport {
     failed: u64,
     last_failure: Option<String>,
     reserve: Vec<ShelfReport>,
-    kernel_buffers: Option<DmaBufs>,
-    kernel_cma: Option<CmaArea>,
+    kernel_buffers: Option<ExporterReport>,
+    kernel_cma: Option<CmaReport>,
 }
 
 /// Buffers of one size that are held ready.
@@ -53,6 +52,21 @@ pub struct ShelfReport {
     wanted: usize,
     ready: usize,
     hits: u64,
+}
+
+/// Live dma-bufs of the heap's node, in every process, as the kernel counts them.
+#[derive(Debug, Serialize)]
+pub struct ExporterReport {
+    buffers: u64,
+    bytes: u64,
+}
+
+/// What the kernel's CMA area went through since boot.
+#[derive(Debug, Serialize)]
+pub struct CmaReport {
+    name: String,
+    pages_allocated: u64,
+    pages_failed: u64,
 }
 
 /// One rule.
@@ -80,11 +94,11 @@ impl Report {
     /// Collects everything.
     pub fn new(allocator: &Allocator) -> Report {
         let (statements, held) = allocator.accounts().statements();
-        let exporters = kernel::dma_bufs(Path::new(accounts::LIVE));
+        let exporters = allocator.accounts().live().map(LiveList::by_exporter).unwrap_or_default();
         let policy = allocator.policy();
         let heap = |heap: &Heap| {
             let held = held.get(&heap.spec().name).copied().unwrap_or_default();
-            HeapReport::new(heap, held, |node| exporters.get(node).cloned().unwrap_or_default())
+            HeapReport::new(heap, held, |node| exporters.get(node).copied().unwrap_or_default())
         };
         Report {
             knows_live: allocator.accounts().knows_live(),
@@ -100,7 +114,7 @@ impl HeapReport {
         let spec = heap.spec();
         let counters = heap.counters();
         let (node, missing) = match heap.device() {
-            Ok(device) => (Some(device.node().to_owned()), None),
+            Ok(device) => (Some(device.name().to_owned()), None),
             Err(error) => (None, Some(error.to_string())),
         };
         HeapReport {
@@ -116,12 +130,26 @@ impl HeapReport {
             failed: counters.failed,
             last_failure: counters.last_failure,
             reserve: heap.reserve().iter().map(ShelfReport::new).collect(),
-            kernel_buffers: node.as_deref().map(exported),
+            kernel_buffers: node.as_deref().map(exported).map(ExporterReport::new),
             // An area is known by any of the heap's names, or by none.
-            kernel_cma: kernel::cma_area(&spec.nodes),
+            kernel_cma: spec.nodes.iter().find_map(|name| CmaReport::new(name)),
             node,
             missing,
         }
+    }
+}
+
+impl ExporterReport {
+    fn new(live: DmaBufs) -> ExporterReport {
+        ExporterReport { buffers: live.buffers, bytes: live.bytes.0 }
+    }
+}
+
+impl CmaReport {
+    fn new(name: &str) -> Option<CmaReport> {
+        let area = kernel::cma_area(name).ok()?;
+        let (pages_allocated, pages_failed) = (area.allocated, area.failed);
+        Some(CmaReport { name: name.to_owned(), pages_allocated, pages_failed })
     }
 }
 
@@ -201,10 +229,10 @@ impl fmt::Display for HeapReport {
             let ShelfReport { size, wanted, ready, hits } = shelf;
             writeln!(f, "    reserve  {ready} of {wanted} x {size} bytes, {hits} hits")?;
         }
-        if let Some(DmaBufs { buffers, bytes }) = &self.kernel_buffers {
+        if let Some(ExporterReport { buffers, bytes }) = &self.kernel_buffers {
             writeln!(f, "    kernel   {buffers} dma-bufs, {bytes} bytes in all processes")?;
         }
-        if let Some(CmaArea { name, pages_allocated, pages_failed }) = &self.kernel_cma {
+        if let Some(CmaReport { name, pages_allocated, pages_failed }) = &self.kernel_cma {
             writeln!(
                 f,
                 "    kernel   CMA area {name}: {pages_allocated} pages allocated, {pages_failed} failed"

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use dmaheap_aidl::allocator::AllocationError;
 use dmaheap_buffer::{Bytes, Usage};
+use dmaheap_dmabuf::Refusal;
 use nix::errno::Errno;
 
-use crate::heap::Refusal;
 use crate::policy::Findings;
 
 /// What this crate returns.

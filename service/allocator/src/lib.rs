@@ -17,7 +17,7 @@
 //! | [`refill`] | the thread that makes ready what will be asked for |
 //! | [`accounts`] | who holds what, and who may not have more |
 //! | [`service`] | binder on one side, the allocator on the other |
-//! | [`dump`], [`kernel`] | what the service and the kernel say about all that |
+//! | [`dump`] | what the service and the kernel say about all that |
 //! | [`cli`] | the command line |
 //! | [`error`] | everything that can go wrong, and its code on the wire |
 
@@ -27,7 +27,6 @@ pub mod cli;
 pub mod dump;
 pub mod error;
 pub mod heap;
-pub mod kernel;
 pub mod logging;
 pub mod metadata;
 pub mod policy;

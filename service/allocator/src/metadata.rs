@@ -6,16 +6,16 @@
 //! ready, named and mapped; a request writes its header into one, and the
 //! mapping is left for the refilling thread to remove.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dmaheap_buffer::metadata::HEADER_SIZE;
 use dmaheap_buffer::{Bytes, Handle, Header, Origin};
+use dmaheap_dmabuf::{Access, Mapping, buffer as dmabuf};
 
 use crate::error::{Error, Result};
 use crate::heap::Heap;
 use crate::refill;
-use crate::sys::{self, Mapping};
 
 /// How many are kept: more than a client asks for at once but for the rare
 /// bulk request, and not many among the service's descriptors.
@@ -53,8 +53,7 @@ impl Metadata {
         let size = handle.metadata_size();
         let ready = if size == SIZE { lock(&self.ready).pop() } else { None };
         let Blank { buffer, mut map } = ready.map_or_else(|| self.blank(size), Ok)?;
-        map.write(&buffer, &header.encode())
-            .map_err(|cause| Error::System { what: "writing a buffer's metadata", cause })?;
+        write(&buffer, &mut map, &header.encode())?;
         let mut spent = lock(&self.spent);
         if spent.len() > WANTED {
             // The thread is late, or there is none.
@@ -83,12 +82,20 @@ impl Metadata {
     fn blank(&self, size: Bytes) -> Result<Blank> {
         let (buffer, _) = self.heap.allocate(size)?;
         let system = |what| move |cause| Error::System { what, cause };
-        sys::set_name(&buffer, c"dmaheap metadata").map_err(system("naming a buffer"))?;
-        let mut map = Mapping::new(&buffer, HEADER_SIZE).map_err(system("mapping a buffer"))?;
+        dmabuf::set_name(buffer.as_fd(), c"dmaheap metadata").map_err(system("naming a buffer"))?;
+        let mut map = Mapping::new(buffer.as_fd(), SIZE).map_err(system("mapping a buffer"))?;
         // The first write to a page faults; not when somebody waits for it.
-        map.write(&buffer, &[0]).map_err(system("writing a buffer's metadata"))?;
+        write(&buffer, &mut map, &[0])?;
         Ok(Blank { buffer, map })
     }
+}
+
+/// Writes to the start of a buffer that nobody else has yet.
+fn write(buffer: &OwnedFd, map: &mut Mapping, data: &[u8]) -> Result<()> {
+    dmabuf::begin(buffer.as_fd(), Access::WRITE)
+        .and_then(|()| map.write(data))
+        .and_then(|()| dmabuf::end(buffer.as_fd(), Access::WRITE))
+        .map_err(|cause| Error::System { what: "writing a buffer's metadata", cause })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

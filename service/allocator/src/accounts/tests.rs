@@ -3,6 +3,7 @@
 
 use super::*;
 use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
 /// A kernel's list of buffers in a folder of its own, and accounts for it.
 struct Bench {
@@ -14,7 +15,7 @@ impl Bench {
     fn new(name: &str) -> Bench {
         let folder = std::env::temp_dir().join(format!("accounts-{}-{name}", std::process::id()));
         fs::create_dir_all(folder.join("live")).unwrap();
-        let accounts = Accounts::new(&folder.join("live"));
+        let accounts = Accounts::new(LiveList::at(&folder.join("live")));
         Bench { folder, accounts }
     }
 
@@ -123,7 +124,7 @@ fn released_buffers_are_forgotten_without_anybody_asking() {
 
 #[test]
 fn a_kernel_that_lists_no_buffers_sets_no_limits() {
-    let accounts = Accounts::new(Path::new("/nonexistent"));
+    let accounts = Accounts::new(LiveList::at(Path::new("/nonexistent")));
     for _ in 0..3 {
         let ticket = accounts.admit(&caller(1), &camera(), Bytes(90)).unwrap();
         let file = OwnedFd::from(File::open("/dev/null").unwrap());

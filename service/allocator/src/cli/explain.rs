@@ -8,10 +8,11 @@ use std::path::Path;
 use dmaheap_aidl::allocator::BufferDescriptorInfo;
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use dmaheap_buffer::{Format, Layout, Usage};
+use dmaheap_dmabuf::node::FOLDER;
 use serde::Serialize;
 
 use super::{Arguments, Done, Outcome, load_policy, print_json};
-use crate::heap::{self, Heap};
+use crate::heap::Heap;
 use crate::policy::Fallback;
 use crate::{Policy, Request};
 
@@ -74,7 +75,7 @@ pub(super) fn run(mut arguments: Arguments) -> Done {
     let descriptor = descriptor(&mut arguments, &policy)?;
     arguments.finish()?;
     let request = Request::new(&descriptor, policy.vendor_bits())?;
-    let on_device = Path::new(heap::FOLDER).is_dir();
+    let on_device = Path::new(FOLDER).is_dir();
     let explanation = explain(&policy, &request, on_device);
     if json {
         print_json(&explanation)?;
@@ -190,7 +191,7 @@ impl Candidate {
         let attempt = on_device.then(|| heap.allocate(layout.size()));
         let works_here = attempt.as_ref().is_some_and(Result::is_ok);
         let here = attempt.map(|attempt| match attempt {
-            Ok((_, device)) => format!("{} gives it", device.node()),
+            Ok((_, device)) => format!("{} gives it", device.name()),
             Err(error) => error.to_string(),
         });
         Candidate {

@@ -7,20 +7,18 @@
 //! permissions are repaired, comes into use without a restart.
 
 mod headroom;
-mod node;
 mod reserve;
 
-use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use dmaheap_buffer::Bytes;
+use dmaheap_dmabuf::Node;
+use dmaheap_dmabuf::node::FOLDER;
 use nix::errno::Errno;
 
 use crate::error::{Error, Result};
-use crate::sys;
 use headroom::Headroom;
-pub use node::{FOLDER, Refusal};
 pub use reserve::Shelf;
 
 /// What the policy file says about a heap.
@@ -28,7 +26,7 @@ pub use reserve::Shelf;
 pub struct Spec {
     /// The name that rules use.
     pub name: String,
-    /// Device nodes under [`FOLDER`] to try in order: kernels and boards call
+    /// Device nodes under `/dev/dma_heap` to try in order: kernels and boards call
     /// the same memory by different names.
     pub nodes: Vec<String>,
     /// Whether every buffer is one physical segment.
@@ -47,7 +45,7 @@ pub struct Spec {
 #[derive(Debug)]
 pub struct Heap {
     spec: Spec,
-    device: RwLock<Option<Arc<Device>>>,
+    device: RwLock<Option<Arc<Node>>>,
     reserve: Vec<Shelf>,
     headroom: Headroom,
     counters: Mutex<Counters>,
@@ -62,13 +60,6 @@ pub struct Counters {
     pub failed: u64,
     /// Why, the last time.
     pub last_failure: Option<String>,
-}
-
-/// An open heap.
-#[derive(Debug)]
-pub struct Device {
-    file: File,
-    node: String,
 }
 
 impl Heap {
@@ -102,7 +93,7 @@ impl Heap {
     ///
     /// # Errors
     /// [`Error::HeapMissing`] if no node can be opened, with the reason for each.
-    pub fn device(&self) -> Result<Arc<Device>> {
+    pub fn device(&self) -> Result<Arc<Node>> {
         let open = self.device.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(device) = open {
             return Ok(device);
@@ -112,15 +103,15 @@ impl Heap {
             return Ok(device.clone());
         }
         let device = Arc::new(self.open()?);
-        log::info!("heap {} is {}/{}", self.spec.name, FOLDER, device.node);
+        log::info!("heap {} is {}/{}", self.spec.name, FOLDER, device.name());
         Ok(slot.insert(device).clone())
     }
 
-    fn open(&self) -> Result<Device> {
+    fn open(&self) -> Result<Node> {
         let mut refusals = Vec::new();
         for node in &self.spec.nodes {
-            match node::open(node) {
-                Ok(file) => return Ok(Device { file, node: node.clone() }),
+            match Node::open(node) {
+                Ok(node) => return Ok(node),
                 Err(refusal) => refusals.push(refusal),
             }
         }
@@ -132,7 +123,7 @@ impl Heap {
     /// # Errors
     /// [`Error::HeapMissing`], [`Error::HeapExhausted`], or [`Error::System`]
     /// if this process ran out of file descriptors.
-    pub fn allocate(&self, size: Bytes) -> Result<(OwnedFd, Arc<Device>)> {
+    pub fn allocate(&self, size: Bytes) -> Result<(OwnedFd, Arc<Node>)> {
         let result = self.device().and_then(|device| {
             let held = self.reserve.iter().find_map(|shelf| shelf.take(size));
             let buffer = held.map_or_else(|| self.allocate_fresh(&device, size), Ok)?;
@@ -156,37 +147,42 @@ impl Heap {
     pub fn fill(&self) -> Result<()> {
         for shelf in &self.reserve {
             while shelf.lacks() {
-                shelf.put(self.allocate_fresh(&*self.device()?, shelf.size)?);
+                shelf.put(self.allocate_fresh(&self.device()?, shelf.size)?);
             }
         }
         Ok(())
     }
 
-    fn allocate_fresh(&self, device: &Device, size: Bytes) -> Result<OwnedFd> {
+    fn allocate_fresh(&self, device: &Arc<Node>, size: Bytes) -> Result<OwnedFd> {
         let spared = self.spec.contiguous || self.headroom.allows(size);
-        let buffer =
-            if spared { sys::allocate(device.file.as_fd(), size) } else { Err(Errno::ENOMEM) };
+        let buffer = if spared { device.allocate(size) } else { Err(Errno::ENOMEM) };
         buffer.map_err(|cause| match cause {
+            Errno::ENOTTY => {
+                self.forget(device);
+                let refusals = vec![device.disown()];
+                Error::HeapMissing { heap: self.spec.name.clone(), refusals }
+            }
             Errno::EMFILE | Errno::ENFILE => {
                 Error::System { what: "opening a file descriptor for a buffer", cause }
             }
             cause => Error::HeapExhausted {
                 heap: self.spec.name.clone(),
-                node: device.node.clone(),
+                node: device.name().to_owned(),
                 size,
                 cause,
             },
         })
     }
 
+    /// Closes a device that is none of a heap's; the next request looks again.
+    fn forget(&self, device: &Arc<Node>) {
+        let mut slot = self.device.write().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, device)) {
+            *slot = None;
+        }
+    }
+
     fn lock_counters(&self) -> MutexGuard<'_, Counters> {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Device {
-    /// The node's name under [`FOLDER`].
-    pub fn node(&self) -> &str {
-        &self.node
     }
 }

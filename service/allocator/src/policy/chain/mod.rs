@@ -16,10 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
+use dmaheap_dmabuf::node::FOLDER;
+
 use super::source::{self, Source};
 use super::{Findings, Policy, read};
 use crate::error::{Error, Result};
-use crate::heap::{FOLDER, Heap};
+use crate::heap::Heap;
 use contexts::Contexts;
 use rules::Rules;
 use ueventd::Nodes;
