@@ -6,10 +6,9 @@ use std::fmt;
 use dmaheap_dmabuf::kernel::{self, DmaBufs, LiveList};
 use serde::Serialize;
 
-use crate::accounts::{Held, Statement};
+use crate::accounts::{Held, Statement, Statements, Totals};
 use crate::allocation::Allocator;
 use crate::heap::{Heap, Shelf};
-use crate::policy::Rule;
 
 /// Everything, at one moment. Sizes are in bytes.
 #[derive(Debug, Serialize)]
@@ -20,8 +19,40 @@ pub struct Report {
     pub heaps: Vec<HeapReport>,
     /// In the order in which they are tried.
     pub rules: Vec<RuleReport>,
-    /// In the order of their uids.
+    /// In the order of their uids: all of them, or the reader's own.
     pub callers: Vec<CallerReport>,
+    /// Of callers that hold nothing and were away longest; not for everybody.
+    pub forgotten: Option<ForgottenReport>,
+}
+
+/// Who reads a report. Heaps and rules are everybody's to see; what others
+/// hold, and what they were refused, is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// Root, the system, and adb's shell, which is where dumpsys runs.
+    Privileged,
+    /// Anybody else, of this uid.
+    Uid(u32),
+}
+
+impl Reader {
+    /// The reader that has this uid.
+    pub fn new(uid: u32) -> Reader {
+        const ROOT: u32 = 0;
+        const SYSTEM: u32 = 1000;
+        const SHELL: u32 = 2000;
+        match uid {
+            ROOT | SYSTEM | SHELL => Reader::Privileged,
+            uid => Reader::Uid(uid),
+        }
+    }
+
+    fn may_see(self, uid: u32) -> bool {
+        match self {
+            Reader::Privileged => true,
+            Reader::Uid(own) => own == uid,
+        }
+    }
 }
 
 /// One heap.
@@ -90,21 +121,41 @@ pub struct CallerReport {
     last_failure: Option<String>,
 }
 
+/// All callers that are no longer remembered one by one.
+#[derive(Debug, Serialize)]
+pub struct ForgottenReport {
+    callers: u64,
+    buffers: u64,
+    bytes: u64,
+    failures: u64,
+}
+
 impl Report {
-    /// Collects everything.
-    pub fn new(allocator: &Allocator) -> Report {
-        let (statements, held) = allocator.accounts().statements();
+    /// Collects everything that is for this reader.
+    pub fn new(allocator: &Allocator, reader: Reader) -> Report {
+        let Statements { callers, forgotten, heaps: held } = allocator.accounts().statements();
         let exporters = allocator.accounts().live().map(LiveList::by_exporter).unwrap_or_default();
         let policy = allocator.policy();
-        let heap = |heap: &Heap| {
+        let heap = |(_, heap): (_, &Heap)| {
             let held = held.get(&heap.spec().name).copied().unwrap_or_default();
             HeapReport::new(heap, held, |node| exporters.get(node).copied().unwrap_or_default())
         };
         Report {
             knows_live: allocator.accounts().knows_live(),
-            heaps: policy.heaps.iter().map(|each| heap(each)).collect(),
-            rules: policy.rules.iter().map(RuleReport::new).collect(),
-            callers: statements.into_iter().map(CallerReport::new).collect(),
+            heaps: allocator.heaps().iter().map(heap).collect(),
+            rules: (policy.rules.iter())
+                .map(|rule| RuleReport {
+                    name: rule.name.clone(),
+                    heap: policy.heaps.of(rule.heap).name.clone(),
+                    hits: allocator.hits(rule.id),
+                })
+                .collect(),
+            callers: (callers.into_iter())
+                .filter(|statement| reader.may_see(statement.caller.uid))
+                .map(CallerReport::new)
+                .collect(),
+            forgotten: Some(ForgottenReport::new(forgotten))
+                .filter(|forgotten| reader == Reader::Privileged && forgotten.callers > 0),
         }
     }
 }
@@ -155,15 +206,9 @@ impl CmaReport {
 
 impl ShelfReport {
     fn new(shelf: &Shelf) -> ShelfReport {
-        let (size, wanted) = (shelf.size.0, shelf.wanted);
-        ShelfReport { size, wanted, ready: shelf.ready(), hits: shelf.hits() }
-    }
-}
-
-impl RuleReport {
-    fn new(rule: &Rule) -> RuleReport {
-        let (name, heap) = (rule.name.clone(), rule.heap.spec().name.clone());
-        RuleReport { name, heap, hits: rule.hits() }
+        let stock = &shelf.stock;
+        let (size, wanted) = (shelf.size.0, stock.wanted);
+        ShelfReport { size, wanted, ready: stock.ready(), hits: stock.hits() }
     }
 }
 
@@ -175,11 +220,18 @@ impl CallerReport {
             context: statement.caller.context,
             live_buffers: statement.live_buffers,
             live_bytes: statement.live_bytes.0,
-            buffers: account.buffers,
-            bytes: account.bytes.0,
-            failures: account.failures,
+            buffers: account.totals.buffers,
+            bytes: account.totals.bytes.0,
+            failures: account.totals.failures,
             last_failure: account.last_failure,
         }
+    }
+}
+
+impl ForgottenReport {
+    fn new(totals: Totals) -> ForgottenReport {
+        let Totals { callers, buffers, bytes, failures } = totals;
+        ForgottenReport { callers, buffers, bytes: bytes.0, failures }
     }
 }
 
@@ -198,7 +250,14 @@ impl fmt::Display for Report {
             writeln!(f, "  {:24} -> {:16} {:8} requests", rule.name, rule.heap, rule.hits)?;
         }
         writeln!(f, "CALLERS")?;
-        self.callers.iter().try_for_each(|caller| caller.fmt(f))
+        self.callers.iter().try_for_each(|caller| caller.fmt(f))?;
+        match &self.forgotten {
+            Some(ForgottenReport { callers, buffers, bytes, failures }) => writeln!(
+                f,
+                "  and {callers} that hold nothing; ever {buffers} buffers, {bytes} bytes; {failures} failures"
+            ),
+            None => Ok(()),
+        }
     }
 }
 

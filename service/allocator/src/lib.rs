@@ -9,14 +9,17 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`policy`] | the policy file: parsed and validated as a whole, then asked |
+//! | [`policy`] | the policy file, a value: parsed and validated as a whole, then asked |
+//! | [`finding`] | what is wrong with a file |
 //! | [`request`] | the border: a descriptor from outside becomes a request |
 //! | [`heap`] | one kind of memory behind a device node |
+//! | [`stock`] | what is held ready of it |
 //! | [`allocation`] | requests become buffers |
 //! | [`metadata`] | the second buffer of each, made ahead |
 //! | [`refill`] | the thread that makes ready what will be asked for |
 //! | [`accounts`] | who holds what, and who may not have more |
 //! | [`service`] | binder on one side, the allocator on the other |
+//! | [`deadline`] | writing to somebody who may not read |
 //! | [`dump`] | what the service and the kernel say about all that |
 //! | [`cli`] | the command line |
 //! | [`error`] | everything that can go wrong, and its code on the wire |
@@ -24,8 +27,10 @@
 pub mod accounts;
 pub mod allocation;
 pub mod cli;
+pub mod deadline;
 pub mod dump;
 pub mod error;
+pub mod finding;
 pub mod heap;
 pub mod logging;
 pub mod metadata;
@@ -33,6 +38,7 @@ pub mod policy;
 pub mod refill;
 pub mod request;
 pub mod service;
+pub mod stock;
 mod sys;
 
 pub use allocation::Allocator;

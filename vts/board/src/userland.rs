@@ -32,7 +32,9 @@ pub fn programs(board: &Board) -> Result<Vec<(String, PathBuf)>> {
     let mut command = cargo();
     command
         .current_dir(repository())
-        .args(["build", "--release", "--bins", "--lib", "--target", board.rust_target])
+        // What only a host needs is not in the device's programs.
+        .args(["build", "--release", "--no-default-features"])
+        .args(["--bins", "--lib", "--target", board.rust_target])
         .args(PACKAGES.iter().flat_map(|package| ["-p", package]));
     let built = build(WHAT, command, &results.join("cargo.log"))?;
     step.done();
