@@ -41,8 +41,7 @@ impl Service {
         Service { allocator, dumps: Default::default() }
     }
 
-    /// Text for people, or JSON if `--json` is among the options; others are
-    /// ignored, as dumpsys adds some of its own. It is collected before it is
+    /// Writes [`Service::report`] for the caller. It is collected before it is
     /// written: whoever reads slowly holds nothing of the service's but a thread.
     ///
     /// # Errors
@@ -58,13 +57,21 @@ impl Service {
             Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
             Ok(turn) => turn,
         };
+        deadline::write_all(writer, self.report(reader, options)?.as_bytes(), DUMP_LIMIT)
+    }
+
+    /// Text for people, or JSON if `--json` is among the options; others are
+    /// ignored, as dumpsys adds some of its own.
+    ///
+    /// # Errors
+    /// If it cannot be put into JSON.
+    pub fn report(&self, reader: Reader, options: &[String]) -> io::Result<String> {
         let report = Report::new(&self.allocator, reader);
-        let text = if options.iter().any(|option| option == "--json") {
-            serde_json::to_string_pretty(&report)? + "\n"
+        if options.iter().any(|option| option == "--json") {
+            Ok(serde_json::to_string_pretty(&report)? + "\n")
         } else {
-            report.to_string()
-        };
-        deadline::write_all(writer, text.as_bytes(), DUMP_LIMIT)
+            Ok(report.to_string())
+        }
     }
 
     fn request(&self, info: &BufferDescriptorInfo) -> Result<Request> {
