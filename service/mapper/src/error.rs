@@ -28,12 +28,6 @@ pub enum Error {
         /// Integers, as the handle has it.
         ints: i32,
     },
-    /// A descriptor of the handle is closed.
-    #[error("a descriptor of the handle is not open")]
-    Closed,
-    /// A descriptor of the handle is of something else.
-    #[error("a descriptor of the handle is not one of a dma-buf")]
-    NoDmaBuf,
     /// Not, or no longer, an imported handle.
     #[error("not an imported handle of this process")]
     NotImported,
@@ -75,6 +69,10 @@ pub enum Error {
     /// Bytes that are no value of this metadata.
     #[error("not a value to set: {0}")]
     BadMetadata(dmaheap_buffer::Error),
+    /// A descriptor of the handle is not one of a dma-buf, or the kernel
+    /// refused something with it.
+    #[error(transparent)]
+    DmaBuf(#[from] dmaheap_dmabuf::Error),
     /// The kernel refused.
     #[error("{what} failed: {cause}")]
     System {
@@ -92,12 +90,12 @@ impl Error {
     /// The code that a client sees.
     pub fn code(&self) -> Code {
         use dmaheap_buffer::Error as Buffer;
+        use dmaheap_dmabuf::Error as DmaBuf;
         match self {
             Error::BadHandle(_)
             | Error::NoHandle
             | Error::BadShape { .. }
-            | Error::Closed
-            | Error::NoDmaBuf
+            | Error::DmaBuf(DmaBuf::Closed | DmaBuf::NoDmaBuf)
             | Error::NotImported
             | Error::NotLocked => Code::BAD_BUFFER,
             Error::BadUsage(_)
@@ -109,6 +107,7 @@ impl Error {
             Error::BadMetadata(Buffer::Contended)
             | Error::TooManyLocks
             | Error::Late(_)
+            | Error::DmaBuf(DmaBuf::System { .. })
             | Error::System { .. }
             | Error::Panicked => Code::NO_RESOURCES,
             // The interface wants this for malformed values, too.

@@ -11,11 +11,12 @@ use dmaheap_buffer::metadata::settable::Shared;
 use dmaheap_buffer::metadata::{HEADER_SIZE, ORIGIN_SIZE};
 use dmaheap_buffer::standard::Rect;
 use dmaheap_buffer::{Bytes, Handle, Header, Usage};
+use dmaheap_dmabuf::{Access, DmaBuf, Mapping};
 use libc::{c_int, c_void};
 
 use crate::error::{Error, Result};
 use crate::locks::Locks;
-use crate::sys::{Access, DmaBuf, Fence, Mapping};
+use crate::sys::Fence;
 
 /// What a client's native handle holds, copied: its counts are right, its
 /// content is not judged yet.
@@ -126,7 +127,7 @@ impl Import {
     /// [`Error::NotLocked`], or what the kernel refused.
     pub fn unlock(&self) -> Result<()> {
         let access = self.locks.pop().ok_or(Error::NotLocked)?;
-        self.pixels.end(access)
+        Ok(self.pixels.end(access)?)
     }
 
     /// Makes what the CPU wrote visible for others; the buffer stays locked.
@@ -151,7 +152,7 @@ impl Import {
         match self.locks.newest_first().find(|access| kind(*access)) {
             Some(access) => {
                 self.pixels.end(access)?;
-                self.pixels.begin(access)
+                Ok(self.pixels.begin(access)?)
             }
             None => Ok(()),
         }

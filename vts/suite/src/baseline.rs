@@ -3,9 +3,11 @@
 
 use std::error::Error;
 use std::fmt::Debug;
+use std::io;
 use std::thread::sleep;
 use std::time::Duration;
-use std::{fs, io};
+
+use dmaheap_dmabuf::kernel::{self, LiveList, MemInfo};
 
 use crate::harness::{effort, skip};
 
@@ -81,29 +83,24 @@ pub fn where_counted<T>(count: fn() -> Result<T>) -> Result<Option<T>> {
 
 /// The system's dma-bufs.
 pub fn dma_bufs() -> Result<usize> {
-    Ok(fs::read_dir("/sys/kernel/dmabuf/buffers")?.count())
+    Ok(LiveList::open()?.inodes()?.count())
 }
 
 /// Pages that the CMA areas gave and did not get back. What is free in them says less: the kernel
 /// lends it to the page cache.
 pub fn cma_pages() -> Result<i64> {
     let mut pages = 0;
-    for area in fs::read_dir("/sys/kernel/mm/cma")? {
-        let area = area?.path();
-        let count =
-            |name| -> Result<i64> { Ok(fs::read_to_string(area.join(name))?.trim().parse()?) };
-        pages += count("alloc_pages_success")? - count("release_pages_success")?;
+    for name in kernel::cma_areas()? {
+        let area = kernel::cma_area(&name)?;
+        pages += i64::try_from(area.allocated)? - i64::try_from(area.released)?;
     }
     Ok(pages)
 }
 
 /// A value of /proc/meminfo in bytes.
 pub fn meminfo(key: &str) -> io::Result<u64> {
-    let text = fs::read_to_string("/proc/meminfo")?;
-    let value = |line: &str| line.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse().ok();
-    let kib: u64 = text
-        .lines()
-        .find_map(value)
-        .ok_or_else(|| io::Error::other(format!("/proc/meminfo has no {key}")))?;
-    Ok(kib << 10)
+    let value = MemInfo::read()?.value(key);
+    value
+        .map(|bytes| bytes.0)
+        .ok_or_else(|| io::Error::other(format!("/proc/meminfo has no {key}")))
 }

@@ -4,15 +4,18 @@
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use dmaheap_aidl::allocator::BufferDescriptorInfo;
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use dmaheap_buffer::{Format, Layout, Usage};
+use dmaheap_dmabuf::node::FOLDER;
 use serde::Serialize;
 
 use super::{Arguments, Done, Outcome, load_policy, print_json};
-use crate::heap::{self, Heap};
-use crate::policy::Fallback;
+use crate::heap::Heap;
+use crate::policy::{HeapId, Rule};
+use crate::refill::Refill;
 use crate::{Policy, Request};
 
 /// The answer. Sizes are in bytes.
@@ -60,7 +63,7 @@ struct Verdict {
 struct Candidate {
     heap: String,
     /// When its turn comes.
-    role: &'static str,
+    role: String,
     contiguous: bool,
     nodes: Vec<String>,
     /// What it says on this machine; `None` where there are no heaps at all.
@@ -74,7 +77,7 @@ pub(super) fn run(mut arguments: Arguments) -> Done {
     let descriptor = descriptor(&mut arguments, &policy)?;
     arguments.finish()?;
     let request = Request::new(&descriptor, policy.vendor_bits())?;
-    let on_device = Path::new(heap::FOLDER).is_dir();
+    let on_device = Path::new(FOLDER).is_dir();
     let explanation = explain(&policy, &request, on_device);
     if json {
         print_json(&explanation)?;
@@ -131,17 +134,12 @@ fn explain(policy: &Policy, request: &Request, on_device: bool) -> Explanation {
         Err(error) => explanation.refused = Some(error.to_string()),
         Ok(plan) => {
             let rule = plan.rule;
-            let mut add = |role, heap: &Heap| {
-                explanation.heaps.push(Candidate::new(role, heap, &plan.layout, on_device));
+            let mut add = |role: String, heap: HeapId| {
+                let heap = Heap::new(policy.heaps.of(heap), &Arc::<Refill>::default());
+                explanation.heaps.push(Candidate::new(role, &heap, &plan.layout, on_device));
             };
-            add("first choice", &rule.heap);
-            for (role, fallback) in
-                [("if that is missing", &rule.missing), ("if that is exhausted", &rule.exhausted)]
-            {
-                if let Fallback::Degrade(heap) = fallback {
-                    add(role, heap);
-                }
-            }
+            add("first choice".to_owned(), rule.heap);
+            rule.fallbacks().for_each(|(when, heap)| add(format!("if that is {when}"), heap));
         }
     }
     explanation
@@ -150,8 +148,8 @@ fn explain(policy: &Policy, request: &Request, on_device: bool) -> Explanation {
 /// Rules up to the first that matches, and that the others are not reached.
 fn verdicts(policy: &Policy, request: &Request, layout: &Layout) -> Vec<Verdict> {
     let mut decided = false;
-    let verdict = |rule: &crate::policy::Rule| {
-        let mismatch = rule.mismatch(request.usage, layout);
+    let verdict = |rule: &Rule| {
+        let mismatch = policy.mismatch(rule, request.usage, layout);
         let matches = !decided && mismatch.is_none();
         let why = match &mismatch {
             _ if decided => "not reached".to_owned(),
@@ -159,7 +157,12 @@ fn verdicts(policy: &Policy, request: &Request, layout: &Layout) -> Vec<Verdict>
             None => "matches".to_owned(),
         };
         decided |= matches;
-        Verdict { rule: rule.name.clone(), heap: rule.heap.spec().name.clone(), matches, why }
+        Verdict {
+            rule: rule.name.clone(),
+            heap: policy.heaps.of(rule.heap).name.clone(),
+            matches,
+            why,
+        }
     };
     policy.rules.iter().map(verdict).collect()
 }
@@ -185,12 +188,12 @@ impl LayoutReport {
 
 impl Candidate {
     /// On a device, what becomes of an attempt to allocate.
-    fn new(role: &'static str, heap: &Heap, layout: &Layout, on_device: bool) -> Candidate {
+    fn new(role: String, heap: &Heap, layout: &Layout, on_device: bool) -> Candidate {
         let spec = heap.spec();
-        let attempt = on_device.then(|| heap.allocate(layout.size()));
+        let attempt = on_device.then(|| heap.make(layout.size()));
         let works_here = attempt.as_ref().is_some_and(Result::is_ok);
         let here = attempt.map(|attempt| match attempt {
-            Ok((_, device)) => format!("{} gives it", device.node()),
+            Ok((_, device)) => format!("{} gives it", device.name()),
             Err(error) => error.to_string(),
         });
         Candidate {
