@@ -8,8 +8,8 @@
 use std::ffi::CString;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use dmaheap_aidl::binder::Caller;
@@ -52,6 +52,8 @@ struct Supply {
     /// The heap of all metadata.
     metadata_heap: HeapId,
     metadata: Metadata,
+    /// Held while it is being filled.
+    filling: Mutex<()>,
 }
 
 /// One buffer, not yet handed out.
@@ -75,6 +77,7 @@ impl Allocator {
             heaps: policy.heaps.map(|_, spec| Heap::new(spec, &refill)),
             metadata_heap: policy.metadata_heap,
             metadata: Metadata::new(&refill),
+            filling: Mutex::default(),
         };
         Allocator {
             hits: policy.rules.iter().map(|_| AtomicU64::new(0)).collect(),
@@ -104,6 +107,15 @@ impl Allocator {
     /// Who holds what.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
+    }
+
+    /// Whether nothing is being made ready: what there is now stays until the
+    /// next request.
+    pub fn is_at_rest(&self) -> bool {
+        let stocks = || self.heaps().iter().flat_map(|(_, heap)| heap.reserve());
+        self.memory.metadata.is_at_rest()
+            && stocks().all(|shelf| shelf.stock.is_at_rest())
+            && self.memory.filling.try_lock().is_ok()
     }
 
     /// Opens every heap, logs those that are missing, and starts to make ready
@@ -193,6 +205,7 @@ impl Allocator {
 impl Supply {
     /// Makes ready what is wanted. When to try again, if some is still wanted.
     fn fill(&self, now: Instant) -> Option<Instant> {
+        let _filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
         // Each gets its turn, whatever became of the others.
         let heaps = self.heaps.iter().filter_map(|(_, heap)| heap.fill(now)).min();
         let metadata = self.metadata.fill(self.heaps.of(self.metadata_heap), now);

@@ -15,6 +15,8 @@ use crate::heap::{Heap, Shelf};
 pub struct Report {
     /// Whether live buffers can be told from released ones.
     pub knows_live: bool,
+    /// Whether nothing is being made ready for later requests.
+    pub at_rest: bool,
     /// In the order of their names.
     pub heaps: Vec<HeapReport>,
     /// In the order in which they are tried.
@@ -142,6 +144,7 @@ impl Report {
         };
         Report {
             knows_live: allocator.accounts().knows_live(),
+            at_rest: allocator.is_at_rest(),
             heaps: allocator.heaps().iter().map(heap).collect(),
             rules: (policy.rules.iter())
                 .map(|rule| RuleReport {
@@ -242,6 +245,9 @@ impl fmt::Display for Report {
                 f,
                 "This kernel does not tell which buffers live: no live counts, no limits."
             )?;
+        }
+        if !self.at_rest {
+            writeln!(f, "Buffers for later requests are being made ready.")?;
         }
         writeln!(f, "HEAPS")?;
         self.heaps.iter().try_for_each(|heap| heap.fmt(f))?;

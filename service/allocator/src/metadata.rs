@@ -76,6 +76,11 @@ impl Metadata {
         self.blanks.fill(now, || blank(heap, SIZE))
     }
 
+    /// Whether the thread has nothing to do for it.
+    pub fn is_at_rest(&self) -> bool {
+        self.blanks.is_at_rest() && self.lock_spent().is_empty()
+    }
+
     fn lock_spent(&self) -> MutexGuard<'_, Vec<Mapping>> {
         self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }

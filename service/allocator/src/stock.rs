@@ -59,6 +59,13 @@ impl<T> Stock<T> {
         self.hits.load(Ordering::Relaxed)
     }
 
+    /// Whether nothing is being made: all are ready, or it is not the time to
+    /// try again.
+    pub fn is_at_rest(&self) -> bool {
+        let content = self.lock();
+        content.ready.len() >= self.wanted || content.rest.is_some()
+    }
+
     /// One, if there is one.
     pub fn take(&self) -> Option<T> {
         let taken = self.lock().ready.pop()?;
@@ -132,8 +139,10 @@ mod tests {
         assert_eq!(stock.fill(Instant::now(), || Ok(7)), None);
         assert_eq!((stock.take(), stock.take(), stock.take()), (Some(7), Some(7), None));
         assert_eq!((stock.ready(), stock.hits()), (0, 2));
+        assert!(!stock.is_at_rest());
         assert_eq!(stock.fill(Instant::now(), || Ok(8)), None);
         assert_eq!(stock.ready(), 2);
+        assert!(stock.is_at_rest());
     }
 
     /// By a clock of the test's own: one look in each of 3600 seconds.

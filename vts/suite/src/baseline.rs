@@ -14,7 +14,7 @@ use crate::harness::{effort, skip};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// How often to look for what is still being released or made.
-const PAUSE: Duration = Duration::from_millis(100);
+pub const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs a test that must leave everything that `look` sees as it was.
 pub fn keeping<T: PartialEq + Debug>(
@@ -55,7 +55,7 @@ pub fn settled<T: PartialEq>(look: impl Fn() -> Result<T>) -> Result<T> {
 
 /// Looks within SUITE_PATIENCE, in seconds. How long it takes until all is released depends on how
 /// busy the machine is; the verdict does not.
-fn looks() -> Result<u128> {
+pub fn looks() -> Result<u128> {
     Ok(Duration::from_secs(effort("SUITE_PATIENCE", 60)?).as_millis() / PAUSE.as_millis())
 }
 
