@@ -131,7 +131,7 @@ pub fn rewrite(
 
 /// Has the kernel run the thread that refills when all others wait.
 pub fn refill_when_idle() -> io::Result<()> {
-    // The thread starts in its own time, and sets its own value then.
+    // The thread starts in its own time.
     let idle = libc::sched_param { sched_priority: 0 };
     thread::spawn(move || {
         loop {
