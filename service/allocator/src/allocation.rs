@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dmaheap_aidl::binder::Caller;
-use dmaheap_buffer::{Bytes, Handle, Layout, Origin};
+use dmaheap_buffer::{Bytes, Format, Handle, Layout, Origin};
 use nix::errno::Errno;
 
 use crate::accounts::{self, Accounts};
@@ -113,7 +113,7 @@ impl Allocator {
         let handle = Handle {
             id: self.ids.next(),
             usage: request.usage,
-            requested_format: request.format,
+            any_format: request.format == Format::IMPLEMENTATION_DEFINED,
             layout: plan.layout.clone(),
             reserved: request.reserved,
         };

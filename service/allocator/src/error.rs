@@ -52,9 +52,6 @@ pub enum Error {
         /// As the policy says.
         limit: Bytes,
     },
-    /// Protected memory has no CPU mapping.
-    #[error("protected memory cannot be read or written by the CPU")]
-    ProtectedForCpu,
     /// No rule covers this use.
     #[error(
         "no rule of the policy file covers usage {0}; `allocator explain` tells why each was passed over"
@@ -135,7 +132,10 @@ impl Error {
         use dmaheap_buffer::Error as Buffer;
         match self {
             Error::Descriptor(
-                Buffer::BadExtent { .. } | Buffer::BadBlob { .. } | Buffer::Overflow,
+                Buffer::BadExtent { .. }
+                | Buffer::BadBlob { .. }
+                | Buffer::BadCube { .. }
+                | Buffer::Overflow,
             )
             | Error::BadReserved(_)
             | Error::BadCount(_) => AllocationError::BAD_DESCRIPTOR,
@@ -143,7 +143,6 @@ impl Error {
             | Error::UnknownOption(_)
             | Error::OldInterface
             | Error::TooLarge { .. }
-            | Error::ProtectedForCpu
             | Error::NoRule(_)
             | Error::NoFormat(_) => AllocationError::UNSUPPORTED,
             Error::TooMany { .. }

@@ -9,7 +9,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dmaheap_buffer::metadata::HEADER_SIZE;
+use dmaheap_buffer::header::HEADER_SIZE;
 use dmaheap_buffer::{Bytes, Handle, Header, Origin};
 
 use crate::error::{Error, Result};
@@ -49,7 +49,7 @@ impl Metadata {
     /// # Errors
     /// Those of [`Heap::allocate`], or [`Error::System`] if it cannot be written.
     pub fn make(&self, handle: &Handle, origin: Origin) -> Result<OwnedFd> {
-        let header = Header { id: handle.id, reserved: handle.reserved, origin };
+        let header = Header { id: handle.id, origin };
         let size = handle.metadata_size();
         let ready = if size == SIZE { lock(&self.ready).pop() } else { None };
         let Blank { buffer, mut map } = ready.map_or_else(|| self.blank(size), Ok)?;

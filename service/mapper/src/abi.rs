@@ -13,17 +13,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::sync::{Arc, LazyLock};
 
-use dmaheap_buffer::Type;
 use dmaheap_buffer::handle::{FDS, INTS};
-use dmaheap_buffer::metadata::settable;
 use dmaheap_buffer::standard::Rect;
+use dmaheap_buffer::{Type, header, settable};
 use libc::{c_int, c_void};
 
 use crate::error::{Error, Result};
 use crate::import::{Import, PREFIX, RawHandle};
-use crate::metadata;
 use crate::registry::{self, Address};
 use crate::sys::Fence;
+use crate::values;
 
 /// The version of the interface that this library implements.
 #[unsafe(no_mangle)]
@@ -223,7 +222,7 @@ fn standard(number: i64) -> Result<Type> {
 /// `out` is null or points to `room` bytes.
 unsafe fn get(handle: BufferHandle, kind: Result<Type>, out: *mut c_void, room: usize) -> i32 {
     let size = call("getMetadata", || {
-        let value = metadata::get(&*imported(handle)?, kind?)?;
+        let value = values::get(&*imported(handle)?, kind?)?;
         if !out.is_null() && value.len() <= room {
             // SAFETY: there is room, and a place for results is no part of a
             // vector of ours.
@@ -263,7 +262,7 @@ unsafe extern "C" fn get_standard_metadata(
 /// `bytes` is null or points to `size` bytes.
 unsafe fn set(handle: BufferHandle, kind: Result<Type>, bytes: *const c_void, size: usize) -> Code {
     /// Nothing that is longer has a place.
-    const LONGEST: usize = dmaheap_buffer::metadata::HEADER_SIZE;
+    const LONGEST: usize = header::HEADER_SIZE;
     code("setMetadata", || {
         let (import, kind) = (imported(handle)?, kind?);
         let value = match (bytes.is_null(), size) {
@@ -273,7 +272,7 @@ unsafe fn set(handle: BufferHandle, kind: Result<Type>, bytes: *const c_void, si
             // no more than that. Nobody else writes them during the call.
             _ => unsafe { slice::from_raw_parts(bytes.cast::<u8>(), size.min(LONGEST)) },
         };
-        metadata::set(&import, kind, value)
+        values::set(&import, kind, value)
     })
 }
 
@@ -343,7 +342,7 @@ unsafe extern "C" fn list_supported_metadata_types(
 /// The callback may be called with the context.
 unsafe fn dump(import: &Import, callback: Dump, context: *mut c_void) -> Result<()> {
     let callback = callback.ok_or(Error::Null)?;
-    for (kind, value) in metadata::dump(import) {
+    for (kind, value) in values::dump(import) {
         // SAFETY: the caller's contract; the value outlives the call.
         unsafe { callback(context, name_of(kind), value.as_ptr().cast(), value.len()) };
     }

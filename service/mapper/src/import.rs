@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use dmaheap_buffer::handle::{FDS, INTS};
-use dmaheap_buffer::metadata::settable::Shared;
-use dmaheap_buffer::metadata::{HEADER_SIZE, ORIGIN_SIZE};
+use dmaheap_buffer::header::{HEADER_SIZE, ORIGIN_SIZE};
+use dmaheap_buffer::settable::Shared;
 use dmaheap_buffer::standard::Rect;
 use dmaheap_buffer::{Bytes, Handle, Header, Usage};
 use libc::{c_int, c_void};
@@ -60,7 +60,7 @@ impl Import {
         let metadata = DmaBuf::duplicate(metadata)?;
         let handle = Handle::admit(&raw.ints, pixels.size(), metadata.size())?;
         let shared = metadata.map(handle.metadata_size())?;
-        let header = Header::admit(&copy(&shared), &handle)?;
+        let header = Header::admit(&copy(&shared), handle.id)?;
         let fds = [pixels.number(), metadata.number()];
         let native = PREFIX.iter().chain(&fds).chain(&raw.ints).copied().collect();
         Ok(Import {
@@ -170,7 +170,7 @@ impl Import {
     /// All zeros stand for the whole buffer.
     fn require_inside(&self, region: Rect) -> Result<()> {
         const WHOLE: Rect = Rect { left: 0, top: 0, right: 0, bottom: 0 };
-        if region == WHOLE || region.is_inside(self.handle.bounds()) {
+        if region == WHOLE || region.is_inside(self.handle.layout.extent().into()) {
             return Ok(());
         }
         Err(Error::BadRegion)

@@ -17,7 +17,7 @@
 //! | [`abi`] | the C interface: types, the table, the exported symbols |
 //! | [`registry`] | which handles are imports of this process |
 //! | [`import`] | one import: validation, locks, reserved region |
-//! | [`metadata`] | get, set, list |
+//! | [`values`] | metadata: get, set, dump |
 //! | [`error`] | everything that can go wrong, and its code |
 //!
 //! All unsafe code is in [`abi`], where pointers come from a client, and in
@@ -27,8 +27,8 @@ pub mod abi;
 pub mod error;
 pub mod import;
 mod locks;
-pub mod metadata;
 pub mod registry;
 mod sys;
+pub mod values;
 
 pub use error::Error;

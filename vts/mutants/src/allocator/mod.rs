@@ -16,7 +16,7 @@ use dmaheap_aidl::allocator::{
 use dmaheap_aidl::binder::{self, Caller, Result};
 use dmaheap_aidl::common::BufferUsage;
 use dmaheap_allocator::service::Service;
-use dmaheap_buffer::metadata::HEADER_SIZE;
+use dmaheap_buffer::header::HEADER_SIZE;
 
 use crate::{ALLOCATOR, Mutant, OUR_ALLOCATOR};
 use broken::*;
@@ -242,6 +242,23 @@ pub const MUTANTS: &[Mutant<Defect>] = &[
         "has_no_largest_count",
         "descriptor::counts_out_of_range_are_refused",
         Allocates(|sound, info, count| sound.allocate2(info, count.min(64))),
+    ),
+    ours(
+        "ignores_reserved_bits",
+        "descriptor::each_hostile_one_gets_its_error",
+        Allocates(|sound, info, count| without(1 << 10 | 1 << 13, sound, info, count)),
+    ),
+    ours(
+        "promises_mipmaps",
+        "descriptor::each_hostile_one_gets_its_error",
+        Allocates(|sound, info, count| {
+            without(BufferUsage::GPU_MIPMAP_COMPLETE.0, sound, info, count)
+        }),
+    ),
+    ours(
+        "makes_cubes_of_five_faces",
+        "descriptor::each_hostile_one_gets_its_error",
+        Allocates(|sound, info, count| without(BufferUsage::GPU_CUBE_MAP.0, sound, info, count)),
     ),
     ours("reports_in_words_only", "dump::is_json_whatever_else_is_asked", Reports("all is well\n")),
 ];

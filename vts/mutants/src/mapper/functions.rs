@@ -6,12 +6,11 @@ use std::collections::{HashMap, HashSet};
 use std::ptr;
 use std::sync::{LazyLock, Mutex};
 
-use dmaheap_buffer::Type;
 use dmaheap_imapper::{ARect, BufferHandle, Code, Dump};
 use dmaheap_suite::imapper::WHOLE;
 use libc::{c_int, c_void};
 
-use super::metadata::number;
+use super::metadata::size;
 use super::sound;
 
 /// Answers success for what the sound library refuses.
@@ -86,7 +85,7 @@ locks! {
         let code = unsafe { (sound().lock)(handle, usage, region, fence, out) };
         if code == Code::NONE {
             // SAFETY: the caller's promise.
-            unsafe { out.write(blank(number(handle, Type::AllocationSize) as usize)) };
+            unsafe { out.write(blank(size(handle))) };
         }
         code
     }
@@ -97,7 +96,7 @@ locks! {
         let code = unsafe { (sound().lock)(handle, usage, region, fence, out) };
         if code == Code::NONE {
             let mut copies = COPIES.lock().unwrap();
-            let new = || blank(number(handle, Type::AllocationSize) as usize).expose_provenance();
+            let new = || blank(size(handle)).expose_provenance();
             let copy = *copies.entry(handle.addr()).or_insert_with(new);
             // SAFETY: the caller's promise.
             unsafe { out.write(ptr::with_exposed_provenance_mut(copy)) };
@@ -116,13 +115,13 @@ locks! {
         unsafe { (sound().lock)(handle, usage, region, fence, out) }
     }
     lock_without_sync: |handle, _usage, _region, _fence, out| {
-        let size = number(handle, Type::AllocationSize) as usize;
+        let bytes = size(handle);
         // SAFETY: a handle has its descriptors right behind its counts.
         let pixels = unsafe { handle.add(1).cast::<c_int>().read() };
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping touches no other memory.
         let start =
-            unsafe { libc::mmap(ptr::null_mut(), size, access, libc::MAP_SHARED, pixels, 0) };
+            unsafe { libc::mmap(ptr::null_mut(), bytes, access, libc::MAP_SHARED, pixels, 0) };
         // SAFETY: the caller's promise.
         unsafe { out.write(start) };
         if start == libc::MAP_FAILED { Code::NO_RESOURCES } else { Code::NONE }
