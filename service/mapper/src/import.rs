@@ -3,7 +3,6 @@
 
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use dmaheap_buffer::handle::{FDS, INTS};
@@ -15,7 +14,7 @@ use libc::{c_int, c_void};
 
 use crate::error::{Error, Result};
 use crate::locks::Locks;
-use crate::sys::{Access, DmaBuf, Fence, Mapping};
+use crate::sys::{Access, DmaBuf, Fence, LateMapping, Mapping};
 
 /// What a client's native handle holds, copied: its counts are right, its
 /// content is not judged yet.
@@ -31,21 +30,26 @@ pub struct RawHandle {
 /// the size of this part, and the two counts.
 pub const PREFIX: [c_int; 3] = [12, FDS as c_int, INTS as c_int];
 
+/// Integers of a whole native handle.
+const WORDS: usize = PREFIX.len().saturating_add(FDS).saturating_add(INTS);
+
 /// A buffer that this process can use.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Import {
+    /// The client's native handle, at the address of the import. Its
+    /// descriptors are those below.
+    native: [c_int; WORDS],
     /// The facts that never change.
     pub handle: Handle,
     /// The allocator's account of it, as it was at import.
     pub header: Header,
-    /// The client's native handle. Its descriptors are those below.
-    native: Box<[c_int]>,
     pixels: DmaBuf,
     // Keeps the descriptor in `native` open.
     _metadata: DmaBuf,
     shared: Mapping,
     /// The pixels, from the first lock on.
-    mapped: OnceLock<Mapping>,
+    mapped: LateMapping,
     locks: Locks,
 }
 
@@ -62,22 +66,20 @@ impl Import {
         let shared = metadata.map(handle.metadata_size())?;
         let header = Header::admit(&copy(&shared), handle.id)?;
         let fds = [pixels.number(), metadata.number()];
-        let native = PREFIX.iter().chain(&fds).chain(&raw.ints).copied().collect();
+        let mut native = [0; WORDS];
+        let words = PREFIX.iter().chain(&fds).chain(&raw.ints);
+        native.iter_mut().zip(words).for_each(|(to, from)| *to = *from);
+        let mapped = LateMapping::new(handle.layout.size());
         Ok(Import {
+            native,
             handle,
             header,
-            native,
             pixels,
             _metadata: metadata,
             shared,
-            mapped: OnceLock::new(),
+            mapped,
             locks: Locks::default(),
         })
-    }
-
-    /// The integers of the client's native handle; they stay where they are.
-    pub fn native(&self) -> &[c_int] {
-        &self.native
     }
 
     /// The facts that clients set.
@@ -102,22 +104,13 @@ impl Import {
         let access = self.access(usage)?;
         self.require_inside(region)?;
         fence.map_or(Ok(()), Fence::wait)?;
-        let start = self.mapped()?.address(0).ok_or(Error::BadRegion)?;
+        let start = self.mapped.get(&self.pixels)?;
         self.pixels.begin(access)?;
         if let Err(error) = self.locks.push(access) {
             self.pixels.end(access)?;
             return Err(error);
         }
         Ok(start)
-    }
-
-    fn mapped(&self) -> Result<&Mapping> {
-        if let Some(mapping) = self.mapped.get() {
-            return Ok(mapping);
-        }
-        let mapping = self.pixels.map(self.handle.layout.size())?;
-        // Of two threads that come first, one unmaps its own again.
-        Ok(self.mapped.get_or_init(|| mapping))
     }
 
     /// Ends the newest lock.
@@ -192,3 +185,5 @@ fn copy(shared: &Mapping) -> Vec<u8> {
     let words = shared.words(ORIGIN_SIZE).iter();
     words.flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect()
 }
+
+const _: () = assert!(std::mem::offset_of!(Import, native) == 0);

@@ -5,7 +5,7 @@
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use dmaheap_buffer::{Bytes, Usage};
 use libc::{c_int, c_void};
@@ -203,6 +203,50 @@ impl Drop for Mapping {
         // reference or an address from here has given it back.
         let unmapped = unsafe { munmap(self.start, self.length.get()) };
         debug_assert_eq!(unmapped, Ok(()));
+    }
+}
+
+/// The first bytes of a buffer, mapped when they are first wanted. Not a
+/// `OnceLock`: whoever is forked while another thread fills one waits for ever.
+#[derive(Debug)]
+pub struct LateMapping {
+    start: AtomicPtr<c_void>,
+    size: Bytes,
+}
+
+impl LateMapping {
+    /// Not mapped yet.
+    pub fn new(size: Bytes) -> LateMapping {
+        LateMapping { start: AtomicPtr::default(), size }
+    }
+
+    /// The address of the first byte; it stays. Always of the same buffer.
+    pub fn get(&self, buffer: &DmaBuf) -> Result<NonNull<c_void>> {
+        if let Some(start) = NonNull::new(self.start.load(Ordering::Acquire)) {
+            return Ok(start);
+        }
+        let mapping = buffer.map(self.size)?;
+        let new = mapping.start;
+        let none = std::ptr::null_mut();
+        let first =
+            self.start.compare_exchange(none, new.as_ptr(), Ordering::AcqRel, Ordering::Acquire);
+        match first.err().and_then(NonNull::new) {
+            // Another thread was faster; ours is unmapped again.
+            Some(first) => Ok(first),
+            None => {
+                std::mem::forget(mapping);
+                Ok(new)
+            }
+        }
+    }
+}
+
+impl Drop for LateMapping {
+    fn drop(&mut self) {
+        let length = usize::try_from(self.size.0).ok().and_then(NonZeroUsize::new);
+        if let (Some(start), Some(length)) = (NonNull::new(*self.start.get_mut()), length) {
+            drop(Mapping { start, length });
+        }
     }
 }
 

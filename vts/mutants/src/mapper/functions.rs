@@ -35,6 +35,39 @@ pub unsafe extern "C" fn import_once(handle: BufferHandle, out: *mut BufferHandl
     code
 }
 
+/// The lock of a library that was written without a thought for `fork`.
+pub unsafe extern "C" fn import_under_a_lock(handle: BufferHandle, out: *mut BufferHandle) -> Code {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _held = ONE_AT_A_TIME.lock().unwrap();
+    // SAFETY: the caller's promise.
+    unsafe { (sound().import_buffer)(handle, out) }
+}
+
+/// What this copy of the library has imported.
+static OURS: LazyLock<Mutex<HashSet<usize>>> = LazyLock::new(Mutex::default);
+
+pub unsafe extern "C" fn import_here(handle: BufferHandle, out: *mut BufferHandle) -> Code {
+    // SAFETY: the caller's promise.
+    let code = unsafe { (sound().import_buffer)(handle, out) };
+    if code == Code::NONE {
+        // SAFETY: it was written just now.
+        OURS.lock().unwrap().insert(unsafe { *out }.addr());
+    }
+    code
+}
+
+pub unsafe extern "C" fn transport_ours(
+    handle: BufferHandle,
+    fds: *mut u32,
+    ints: *mut u32,
+) -> Code {
+    if !OURS.lock().unwrap().contains(&handle.addr()) {
+        return Code::BAD_BUFFER;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { (sound().get_transport_size)(handle, fds, ints) }
+}
+
 pub unsafe extern "C" fn import_null(handle: BufferHandle, out: *mut BufferHandle) -> Code {
     if handle.is_null() {
         return Code::NONE;

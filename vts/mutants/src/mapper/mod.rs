@@ -109,6 +109,12 @@ pub const MUTANTS: &[Mutant<Defect>] = &[
     ours("counts_packed_rows_in_pixels", "table::strides_are_those_of_the_formats", |m| {
         m.v5.get_standard_metadata = raw_stride_in_pixels;
     }),
+    ours("knows_its_own_imports_only", "copies::a_second_copy_takes_imports_of_the_first", |m| {
+        (m.v5.import_buffer, m.v5.get_transport_size) = (import_here, transport_ours);
+    }),
+    ours("imports_under_a_lock", "copies::children_forked_while_others_import_do_not_hang", |m| {
+        m.v5.import_buffer = import_under_a_lock;
+    }),
     ours("transports_one_descriptor", "table::transport_size_is_that_of_the_raw_handle", |m| {
         m.v5.get_transport_size = transport_one;
     }),
