@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use dmaheap_aidl::binder::Caller;
-use dmaheap_buffer::{Bytes, Handle, Layout, Origin};
+use dmaheap_buffer::{Bytes, Format, Handle, Layout, Origin};
 use dmaheap_dmabuf::buffer as dmabuf;
 use dmaheap_dmabuf::kernel::LiveList;
 use dmaheap_dmabuf::sys::NAME_LEN;
@@ -158,7 +158,7 @@ impl Allocator {
         let handle = Handle {
             id: self.ids.next(),
             usage: request.usage,
-            requested_format: request.format,
+            any_format: request.format == Format::IMPLEMENTATION_DEFINED,
             layout: plan.layout.clone(),
             reserved: request.reserved,
         };

@@ -72,9 +72,6 @@ pub enum Error {
         /// As the policy says.
         limit: Bytes,
     },
-    /// Protected memory has no CPU mapping.
-    #[error("protected memory cannot be read or written by the CPU")]
-    ProtectedForCpu,
     /// No rule covers this use.
     #[error(
         "no rule of the policy file covers usage {0}; `allocator explain` tells why each was passed over"
@@ -155,7 +152,10 @@ impl Error {
         use dmaheap_buffer::Error as Buffer;
         match self {
             Error::Descriptor(
-                Buffer::BadExtent { .. } | Buffer::BadBlob { .. } | Buffer::Overflow,
+                Buffer::BadExtent { .. }
+                | Buffer::BadBlob { .. }
+                | Buffer::BadCube { .. }
+                | Buffer::Overflow,
             )
             | Error::BadReserved(_)
             | Error::BadCount(_) => AllocationError::BAD_DESCRIPTOR,
@@ -165,7 +165,6 @@ impl Error {
             | Error::TooLarge { .. }
             | Error::LargerThanHeap { .. }
             | Error::AboveLimit { .. }
-            | Error::ProtectedForCpu
             | Error::NoRule(_)
             | Error::NoFormat(_) => AllocationError::UNSUPPORTED,
             Error::TooMany { .. }

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use dmaheap_buffer::metadata::HEADER_SIZE;
+use dmaheap_buffer::header::HEADER_SIZE;
 use dmaheap_buffer::{Bytes, Handle, Header, Origin};
 use dmaheap_dmabuf::{Access, Mapping, buffer as dmabuf};
 
@@ -52,7 +52,7 @@ impl Metadata {
     /// # Errors
     /// Those of [`Heap::make`], or [`Error::System`] if it cannot be written.
     pub fn make(&self, heap: &Heap, handle: &Handle, origin: Origin) -> Result<OwnedFd> {
-        let header = Header { id: handle.id, reserved: handle.reserved, origin };
+        let header = Header { id: handle.id, origin };
         let size = handle.metadata_size();
         let ready = if size == SIZE { self.blanks.take() } else { None };
         let Blank { buffer, mut map } = ready.map_or_else(|| blank(heap, size), Ok)?;

@@ -22,5 +22,5 @@ pub mod sys;
 
 pub use buffer::{Access, DmaBuf};
 pub use error::{Error, Result};
-pub use mapping::Mapping;
+pub use mapping::{LateMapping, Mapping};
 pub use node::{Node, Refusal};

@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use dmaheap_buffer::Bytes;
 use libc::c_void;
@@ -71,6 +71,56 @@ impl Mapping {
         // and as memory of the kernel's it cannot overlap `data`.
         unsafe { to.copy_from_nonoverlapping(data.as_ptr(), data.len()) };
         Ok(())
+    }
+}
+
+/// A mapping that is made when it is first wanted. Not a `OnceLock`: whoever is
+/// forked while another thread fills one waits for ever.
+#[derive(Debug)]
+pub struct LateMapping {
+    start: AtomicPtr<c_void>,
+    size: Bytes,
+}
+
+impl LateMapping {
+    /// Not made yet; it will be of the first `size` bytes.
+    pub fn new(size: Bytes) -> LateMapping {
+        LateMapping { start: AtomicPtr::default(), size }
+    }
+
+    /// The address of its first byte, which stays. `map` makes it of `size`
+    /// bytes, always of the same buffer.
+    ///
+    /// # Errors
+    /// Those of `map`.
+    pub fn get<E>(
+        &self,
+        map: impl FnOnce(Bytes) -> Result<Mapping, E>,
+    ) -> Result<NonNull<c_void>, E> {
+        if let Some(start) = NonNull::new(self.start.load(Ordering::Acquire)) {
+            return Ok(start);
+        }
+        let mapping = map(self.size)?;
+        let (new, none) = (mapping.start, std::ptr::null_mut());
+        let first =
+            self.start.compare_exchange(none, new.as_ptr(), Ordering::AcqRel, Ordering::Acquire);
+        match first.err().and_then(NonNull::new) {
+            // Another thread was faster; ours is unmapped again.
+            Some(first) => Ok(first),
+            None => {
+                std::mem::forget(mapping);
+                Ok(new)
+            }
+        }
+    }
+}
+
+impl Drop for LateMapping {
+    fn drop(&mut self) {
+        let length = usize::try_from(self.size.0).ok().and_then(NonZeroUsize::new);
+        if let (Some(start), Some(length)) = (NonNull::new(*self.start.get_mut()), length) {
+            drop(Mapping { start, length });
+        }
     }
 }
 

@@ -31,6 +31,9 @@ pub enum Error {
     /// Not, or no longer, an imported handle.
     #[error("not an imported handle of this process")]
     NotImported,
+    /// A client that never frees.
+    #[error("this process has imported more buffers than can be kept")]
+    TooManyImports,
     /// Unlock, flush or reread without a lock.
     #[error("the buffer is not locked")]
     NotLocked,
@@ -106,6 +109,7 @@ impl Error {
             | Error::Constant(_) => Code::BAD_VALUE,
             Error::BadMetadata(Buffer::Contended)
             | Error::TooManyLocks
+            | Error::TooManyImports
             | Error::Late(_)
             | Error::DmaBuf(DmaBuf::System { .. })
             | Error::System { .. }

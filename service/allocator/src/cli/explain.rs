@@ -37,7 +37,8 @@ struct Explanation {
 struct LayoutReport {
     format: &'static str,
     fourcc: Option<String>,
-    stride_pixels: u32,
+    stride: u32,
+    stride_unit: &'static str,
     size: u64,
     planes: Vec<PlaneReport>,
 }
@@ -173,7 +174,8 @@ impl LayoutReport {
         LayoutReport {
             format: layout.format().name(),
             fourcc: fourcc.map(|code| String::from_utf8_lossy(&code).trim_end().to_owned()),
-            stride_pixels: layout.stride().0,
+            stride: layout.stride().0,
+            stride_unit: if layout.format().has_stride_in_bytes() { "bytes" } else { "pixels" },
             size: layout.size().0,
             planes: (layout.planes().iter())
                 .map(|plane| PlaneReport {
@@ -250,8 +252,8 @@ impl fmt::Display for Explanation {
 impl fmt::Display for LayoutReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fourcc = self.fourcc.as_deref().unwrap_or("no fourcc");
-        let (format, stride, size) = (self.format, self.stride_pixels, self.size);
-        writeln!(f, "layout   {format} ({fourcc}), stride {stride} pixels, {size} bytes")?;
+        let LayoutReport { format, stride, stride_unit, size, .. } = self;
+        writeln!(f, "layout   {format} ({fourcc}), stride {stride} {stride_unit}, {size} bytes")?;
         for (i, plane) in self.planes.iter().enumerate() {
             let PlaneReport { offset, stride, rows } = plane;
             writeln!(f, "plane {i}  at {offset}, {rows} rows of {stride} bytes")?;

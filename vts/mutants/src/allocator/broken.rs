@@ -51,6 +51,17 @@ pub fn refused() -> Result<AllocationResult> {
     Err(binder::service_error(AllocationError::UNSUPPORTED, "a defect"))
 }
 
+/// Memory as if these bits of the usage had not been asked for.
+pub fn without(
+    bits: i64,
+    sound: &Service,
+    info: &BufferDescriptorInfo,
+    count: i32,
+) -> Result<AllocationResult> {
+    let usage = BufferUsage(info.usage.0 & !bits);
+    sound.allocate2(&BufferDescriptorInfo { usage, ..copy(info) }, count)
+}
+
 /// Memory as for `other` where `usage` is asked for, in handles that tell of `usage`.
 fn mistake(
     (usage, other): (BufferUsage, BufferUsage),

@@ -17,7 +17,7 @@ use dmaheap_aidl::binder::{self, Caller, Result};
 use dmaheap_aidl::common::BufferUsage;
 use dmaheap_allocator::dump::Reader;
 use dmaheap_allocator::service::Service;
-use dmaheap_buffer::metadata::HEADER_SIZE;
+use dmaheap_buffer::header::HEADER_SIZE;
 
 use serde_json::Value;
 
@@ -334,6 +334,23 @@ pub const MUTANTS: &[Mutant<Defect>] = &[
         "refills_when_nobody_else_runs",
         "threads::the_one_that_refills_has_the_ordinary_policy",
         Starts(refill_when_idle),
+    ),
+    ours(
+        "ignores_reserved_bits",
+        "descriptor::each_hostile_one_gets_its_error",
+        Allocates(|sound, info, count| without(1 << 10 | 1 << 13, sound, info, count)),
+    ),
+    ours(
+        "promises_mipmaps",
+        "descriptor::each_hostile_one_gets_its_error",
+        Allocates(|sound, info, count| {
+            without(BufferUsage::GPU_MIPMAP_COMPLETE.0, sound, info, count)
+        }),
+    ),
+    ours(
+        "makes_cubes_of_five_faces",
+        "descriptor::each_hostile_one_gets_its_error",
+        Allocates(|sound, info, count| without(BufferUsage::GPU_CUBE_MAP.0, sound, info, count)),
     ),
 ];
 

@@ -29,6 +29,8 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
+const CUBE: i64 = BufferUsage::GPU_CUBE_MAP.0 | BufferUsage::GPU_TEXTURE.0;
+
 type Change = fn(&mut BufferDescriptorInfo);
 
 const HOSTILE: &[(&str, Change, AllocationError)] = &[
@@ -48,6 +50,10 @@ const HOSTILE: &[(&str, Change, AllocationError)] = &[
     ("format unknown", |d| d.format = PixelFormat(0x7777), UNSUPPORTED),
     ("format negative", |d| d.format = PixelFormat(-1), UNSUPPORTED),
     ("usage 1 << 33", |d| d.usage = BufferUsage(1 << 33), UNSUPPORTED),
+    ("usage 1 << 13, which ACodec adds and libui removes", |d| d.usage.0 |= 1 << 13, UNSUPPORTED),
+    ("mipmaps", |d| d.usage |= BufferUsage::GPU_MIPMAP_COMPLETE, UNSUPPORTED),
+    ("cube of five faces", |d| (d.usage.0, d.layerCount) = (CUBE, 5), BAD),
+    ("cube that is not square", |d| (d.usage.0, d.layerCount, d.width) = (CUBE, 6, 65), BAD),
     ("usage all bits", |d| d.usage = BufferUsage(-1), UNSUPPORTED),
     ("usage sign bit", |d| d.usage = BufferUsage(i64::MIN), UNSUPPORTED),
     ("protected and CPU", |d| d.usage |= BufferUsage::PROTECTED, UNSUPPORTED),
@@ -151,7 +157,7 @@ fn reserved_regions_are_zero() -> Test {
     assert_eq!(handle.reserved.0, 10_000);
     let [_, metadata] = <[_; 2]>::try_from(buffer.fds).map_err(|_| "not two descriptors")?;
     let bytes = crate::dmabuf::DmaBuf::new(metadata.into())?.map()?.read()?;
-    let region = &bytes[dmaheap_buffer::metadata::HEADER_SIZE..][..10_000];
+    let region = &bytes[dmaheap_buffer::header::HEADER_SIZE..][..10_000];
     assert!(region.iter().all(|byte| *byte == 0));
     Ok(())
 }
