@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use dmaheap_aidl::allocator::AllocationError;
 use dmaheap_buffer::{Bytes, Usage};
+use dmaheap_dmabuf::Refusal;
 use nix::errno::Errno;
 
-use crate::heap::Refusal;
-use crate::policy::Findings;
+use crate::finding::Findings;
 
 /// What this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -52,9 +52,26 @@ pub enum Error {
         /// As the policy says.
         limit: Bytes,
     },
-    /// Protected memory has no CPU mapping.
-    #[error("protected memory cannot be read or written by the CPU")]
-    ProtectedForCpu,
+    /// More than a heap has in all.
+    #[error("{size} can never come from heap {heap}, which has {all} in all")]
+    LargerThanHeap {
+        /// The heap's logical name.
+        heap: String,
+        /// As it was asked for.
+        size: Bytes,
+        /// As the policy says.
+        all: Bytes,
+    },
+    /// More than one caller may ever hold of a heap.
+    #[error("{size} of heap {heap} are more than the {limit} that one uid may hold")]
+    AboveLimit {
+        /// The heap's logical name.
+        heap: String,
+        /// As it was asked for.
+        size: Bytes,
+        /// As the policy says.
+        limit: Bytes,
+    },
     /// No rule covers this use.
     #[error(
         "no rule of the policy file covers usage {0}; `allocator explain` tells why each was passed over"
@@ -129,13 +146,16 @@ impl Error {
     ///
     /// BAD_DESCRIPTOR is 0, and conformance tests want another number for
     /// unknown usage bits and options: those are UNSUPPORTED. So is a buffer
-    /// beyond a limit of the board. A missing heap is a fault that may be
+    /// beyond a limit of the board, or larger than all that its heap has. A missing heap is a fault that may be
     /// repaired while the service runs, hence NO_RESOURCES.
     pub fn code(&self) -> AllocationError {
         use dmaheap_buffer::Error as Buffer;
         match self {
             Error::Descriptor(
-                Buffer::BadExtent { .. } | Buffer::BadBlob { .. } | Buffer::Overflow,
+                Buffer::BadExtent { .. }
+                | Buffer::BadBlob { .. }
+                | Buffer::BadCube { .. }
+                | Buffer::Overflow,
             )
             | Error::BadReserved(_)
             | Error::BadCount(_) => AllocationError::BAD_DESCRIPTOR,
@@ -143,7 +163,8 @@ impl Error {
             | Error::UnknownOption(_)
             | Error::OldInterface
             | Error::TooLarge { .. }
-            | Error::ProtectedForCpu
+            | Error::LargerThanHeap { .. }
+            | Error::AboveLimit { .. }
             | Error::NoRule(_)
             | Error::NoFormat(_) => AllocationError::UNSUPPORTED,
             Error::TooMany { .. }

@@ -9,31 +9,36 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`policy`] | the policy file: parsed and validated as a whole, then asked |
+//! | [`policy`] | the policy file, a value: parsed and validated as a whole, then asked |
+//! | [`finding`] | what is wrong with a file |
 //! | [`request`] | the border: a descriptor from outside becomes a request |
 //! | [`heap`] | one kind of memory behind a device node |
+//! | [`stock`] | what is held ready of it |
 //! | [`allocation`] | requests become buffers |
 //! | [`metadata`] | the second buffer of each, made ahead |
 //! | [`refill`] | the thread that makes ready what will be asked for |
 //! | [`accounts`] | who holds what, and who may not have more |
 //! | [`service`] | binder on one side, the allocator on the other |
-//! | [`dump`], [`kernel`] | what the service and the kernel say about all that |
+//! | [`deadline`] | writing to somebody who may not read |
+//! | [`dump`] | what the service and the kernel say about all that |
 //! | [`cli`] | the command line |
 //! | [`error`] | everything that can go wrong, and its code on the wire |
 
 pub mod accounts;
 pub mod allocation;
 pub mod cli;
+pub mod deadline;
 pub mod dump;
 pub mod error;
+pub mod finding;
 pub mod heap;
-pub mod kernel;
 pub mod logging;
 pub mod metadata;
 pub mod policy;
 pub mod refill;
 pub mod request;
 pub mod service;
+pub mod stock;
 mod sys;
 
 pub use allocation::Allocator;

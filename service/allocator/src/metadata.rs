@@ -6,16 +6,18 @@
 //! ready, named and mapped; a request writes its header into one, and the
 //! mapping is left for the refilling thread to remove.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use dmaheap_buffer::metadata::HEADER_SIZE;
+use dmaheap_buffer::header::HEADER_SIZE;
 use dmaheap_buffer::{Bytes, Handle, Header, Origin};
+use dmaheap_dmabuf::{Access, Mapping, buffer as dmabuf};
 
 use crate::error::{Error, Result};
 use crate::heap::Heap;
-use crate::refill;
-use crate::sys::{self, Mapping};
+use crate::refill::Refill;
+use crate::stock::Stock;
 
 /// How many are kept: more than a client asks for at once but for the rare
 /// bulk request, and not many among the service's descriptors.
@@ -27,9 +29,9 @@ const SIZE: Bytes = Bytes(HEADER_SIZE as u64);
 /// Makes the metadata of new buffers.
 #[derive(Debug)]
 pub struct Metadata {
-    heap: Arc<Heap>,
-    ready: Mutex<Vec<Blank>>,
+    blanks: Stock<Blank>,
     spent: Mutex<Vec<Mapping>>,
+    refill: Arc<Refill>,
 }
 
 #[derive(Debug)]
@@ -39,58 +41,65 @@ struct Blank {
 }
 
 impl Metadata {
-    /// Takes memory from `heap`, none of it yet.
-    pub fn new(heap: Arc<Heap>) -> Metadata {
-        Metadata { heap, ready: Mutex::default(), spent: Mutex::default() }
+    /// Nothing is made yet.
+    pub fn new(refill: &Arc<Refill>) -> Metadata {
+        let blanks = Stock::new(WANTED, refill);
+        Metadata { blanks, spent: Mutex::default(), refill: refill.clone() }
     }
 
-    /// The metadata of a new buffer.
+    /// The metadata of a new buffer; `heap` is that of all metadata.
     ///
     /// # Errors
-    /// Those of [`Heap::allocate`], or [`Error::System`] if it cannot be written.
-    pub fn make(&self, handle: &Handle, origin: Origin) -> Result<OwnedFd> {
-        let header = Header { id: handle.id, reserved: handle.reserved, origin };
+    /// Those of [`Heap::make`], or [`Error::System`] if it cannot be written.
+    pub fn make(&self, heap: &Heap, handle: &Handle, origin: Origin) -> Result<OwnedFd> {
+        let header = Header { id: handle.id, origin };
         let size = handle.metadata_size();
-        let ready = if size == SIZE { lock(&self.ready).pop() } else { None };
-        let Blank { buffer, mut map } = ready.map_or_else(|| self.blank(size), Ok)?;
-        map.write(&buffer, &header.encode())
-            .map_err(|cause| Error::System { what: "writing a buffer's metadata", cause })?;
-        let mut spent = lock(&self.spent);
+        let ready = if size == SIZE { self.blanks.take() } else { None };
+        let Blank { buffer, mut map } = ready.map_or_else(|| blank(heap, size), Ok)?;
+        write(&buffer, &mut map, &header.encode())?;
+        let mut spent = self.lock_spent();
         if spent.len() > WANTED {
             // The thread is late, or there is none.
             spent.clear();
         }
         spent.push(map);
         drop(spent);
-        refill::taken();
+        self.refill.wake();
         Ok(buffer)
     }
 
-    /// Makes as many ready as are wanted, and unmaps what was given away.
-    ///
-    /// # Errors
-    /// Those of [`Heap::allocate`], or [`Error::System`].
-    pub fn fill(&self) -> Result<()> {
-        let spent = std::mem::take(&mut *lock(&self.spent));
+    /// Makes as many ready as are wanted, and unmaps what was given away. When
+    /// to try again, if some are still wanted.
+    pub fn fill(&self, heap: &Heap, now: Instant) -> Option<Instant> {
+        let spent = std::mem::take(&mut *self.lock_spent());
         drop(spent);
-        while lock(&self.ready).len() < WANTED {
-            let blank = self.blank(SIZE)?;
-            lock(&self.ready).push(blank);
-        }
-        Ok(())
+        self.blanks.fill(now, || blank(heap, SIZE))
     }
 
-    fn blank(&self, size: Bytes) -> Result<Blank> {
-        let (buffer, _) = self.heap.allocate(size)?;
-        let system = |what| move |cause| Error::System { what, cause };
-        sys::set_name(&buffer, c"dmaheap metadata").map_err(system("naming a buffer"))?;
-        let mut map = Mapping::new(&buffer, HEADER_SIZE).map_err(system("mapping a buffer"))?;
-        // The first write to a page faults; not when somebody waits for it.
-        map.write(&buffer, &[0]).map_err(system("writing a buffer's metadata"))?;
-        Ok(Blank { buffer, map })
+    /// Whether the thread has nothing to do for it.
+    pub fn is_at_rest(&self) -> bool {
+        self.blanks.is_at_rest() && self.lock_spent().is_empty()
+    }
+
+    fn lock_spent(&self) -> MutexGuard<'_, Vec<Mapping>> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn blank(heap: &Heap, size: Bytes) -> Result<Blank> {
+    let (buffer, _) = heap.make(size)?;
+    let system = |what| move |cause| Error::System { what, cause };
+    dmabuf::set_name(buffer.as_fd(), c"dmaheap metadata").map_err(system("naming a buffer"))?;
+    let mut map = Mapping::new(buffer.as_fd(), SIZE).map_err(system("mapping a buffer"))?;
+    // The first write to a page faults; not when somebody waits for it.
+    write(&buffer, &mut map, &[0])?;
+    Ok(Blank { buffer, map })
+}
+
+/// Writes to the start of a buffer that nobody else has yet.
+fn write(buffer: &OwnedFd, map: &mut Mapping, data: &[u8]) -> Result<()> {
+    dmabuf::begin(buffer.as_fd(), Access::WRITE)
+        .and_then(|()| map.write(data))
+        .and_then(|()| dmabuf::end(buffer.as_fd(), Access::WRITE))
+        .map_err(|cause| Error::System { what: "writing a buffer's metadata", cause })
 }

@@ -2,7 +2,9 @@
 //! Binder on one side, the allocator on the other. Errors become wire codes
 //! here and nowhere else.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
+use std::sync::{Mutex, TryLockError};
+use std::time::Duration;
 
 use dmaheap_aidl::allocator::{
     AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
@@ -11,7 +13,8 @@ use dmaheap_aidl::binder::{self, Caller, ParcelFileDescriptor};
 use dmaheap_aidl::common::NativeHandle;
 
 use crate::allocation::{Allocator, Buffer};
-use crate::dump::Report;
+use crate::deadline;
+use crate::dump::{Reader, Report};
 use crate::error::{Error, Result};
 use crate::request::Request;
 
@@ -19,30 +22,55 @@ use crate::request::Request;
 /// `mapper.dmaheap.so`.
 const MAPPER_SUFFIX: &str = "dmaheap";
 
+/// A reader that takes longer than this gets no more of its dump. dumpsys gives
+/// up after ten seconds.
+const DUMP_LIMIT: Duration = Duration::from_secs(5);
+
 /// The service object.
 #[derive(Debug)]
 pub struct Service {
     allocator: Allocator,
+    /// Each is held while a dump is written: one for privileged readers, one
+    /// for all others. So dumps take two of the pool's threads at most.
+    dumps: [Mutex<()>; 2],
 }
 
 impl Service {
     /// A service for this allocator.
     pub fn new(allocator: Allocator) -> Service {
-        Service { allocator }
+        Service { allocator, dumps: Default::default() }
+    }
+
+    /// Writes [`Service::report`] for the caller. It is collected before it is
+    /// written: whoever reads slowly holds nothing of the service's but a thread.
+    ///
+    /// # Errors
+    /// If another dump is being written, or `writer` does not take this one
+    /// within five seconds.
+    pub fn write_report(&self, writer: &mut dyn Write, options: &[String]) -> io::Result<()> {
+        let reader = Reader::new(Caller::current().uid);
+        let [privileged, others] = &self.dumps;
+        let turn = if reader == Reader::Privileged { privileged } else { others };
+        let _turn = match turn.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(ErrorKind::ResourceBusy.into()),
+            // Nothing is behind it that could be broken.
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Ok(turn) => turn,
+        };
+        deadline::write_all(writer, self.report(reader, options)?.as_bytes(), DUMP_LIMIT)
     }
 
     /// Text for people, or JSON if `--json` is among the options; others are
     /// ignored, as dumpsys adds some of its own.
     ///
     /// # Errors
-    /// If `writer` does not take it.
-    pub fn write_report(&self, writer: &mut dyn Write, options: &[String]) -> std::io::Result<()> {
-        let report = Report::new(&self.allocator);
+    /// If it cannot be put into JSON.
+    pub fn report(&self, reader: Reader, options: &[String]) -> io::Result<String> {
+        let report = Report::new(&self.allocator, reader);
         if options.iter().any(|option| option == "--json") {
-            serde_json::to_writer_pretty(&mut *writer, &report)?;
-            writeln!(writer)
+            Ok(serde_json::to_string_pretty(&report)? + "\n")
         } else {
-            write!(writer, "{report}")
+            Ok(report.to_string())
         }
     }
 
@@ -64,6 +92,20 @@ impl Service {
             buffers: buffers.into_iter().map(native_handle).collect(),
         })
     }
+
+    /// What goes over the wire; a refusal is logged, and noted in the account.
+    fn answer<T>(&self, caller: &Caller, result: Result<T>) -> binder::Result<T> {
+        result.map_err(|error| {
+            // What is the client's own fault is for the client to log.
+            let level = match error.code() {
+                AllocationError::NO_RESOURCES => log::Level::Warn,
+                _ => log::Level::Debug,
+            };
+            log::log!(level, "no buffer for uid {}: {error}", caller.uid);
+            self.allocator.accounts().fail(caller, &error);
+            binder::service_error(error.code(), &error.to_string())
+        })
+    }
 }
 
 fn native_handle(buffer: Buffer) -> NativeHandle {
@@ -76,17 +118,13 @@ fn native_handle(buffer: Buffer) -> NativeHandle {
     }
 }
 
-fn status(error: &Error) -> binder::Status {
-    binder::service_error(error.code(), &error.to_string())
-}
-
 dmaheap_aidl::interface_with_dump!(Service, Service::write_report);
 
 impl IAllocator for Service {
     fn allocate(&self, _descriptor: &[u8], _count: i32) -> binder::Result<AllocationResult> {
         // The descriptor's encoding is that of a mapper 4 library, and there
         // is none.
-        Err(status(&Error::OldInterface))
+        self.answer(&Caller::current(), Err(Error::OldInterface))
     }
 
     fn allocate2(
@@ -95,16 +133,7 @@ impl IAllocator for Service {
         count: i32,
     ) -> binder::Result<AllocationResult> {
         let caller = Caller::current();
-        self.try_allocate(&caller, info, count).map_err(|error| {
-            // What is the client's own fault is for the client to log.
-            let level = match error.code() {
-                AllocationError::NO_RESOURCES => log::Level::Warn,
-                _ => log::Level::Debug,
-            };
-            log::log!(level, "no buffer for uid {}: {error}", caller.uid);
-            self.allocator.accounts().fail(&caller, &error);
-            status(&error)
-        })
+        self.answer(&caller, self.try_allocate(&caller, info, count))
     }
 
     fn isSupported(&self, info: &BufferDescriptorInfo) -> binder::Result<bool> {

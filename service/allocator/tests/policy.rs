@@ -5,7 +5,7 @@
 
 use dmaheap_aidl::allocator::{AllocationError, BufferDescriptorInfo};
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
-use dmaheap_allocator::policy::Severity;
+use dmaheap_allocator::finding::Severity;
 use dmaheap_allocator::{Error, Policy, Request};
 use dmaheap_buffer::{Bytes, Usage};
 
@@ -35,7 +35,7 @@ fn request(usage: BufferUsage, format: PixelFormat, width: i32, height: i32) -> 
 fn heap(usage: BufferUsage, format: PixelFormat) -> String {
     let policy = virt();
     let plan = policy.plan(&request(usage, format, 1920, 1080)).unwrap();
-    plan.rule.heap.spec().name.clone()
+    policy.heaps.of(plan.rule.heap).name.clone()
 }
 
 #[test]
@@ -84,6 +84,52 @@ fn a_buffer_beyond_the_limit_is_unsupported() {
     assert_eq!(error.code(), AllocationError::BAD_DESCRIPTOR);
 }
 
+/// What can never be given is not promised, whatever the file's own limit.
+#[test]
+fn more_than_a_region_or_a_uid_may_have_is_unsupported() {
+    // A framebuffer of 160 MiB in a region of 128, a picture of 63 MiB where a
+    // uid may hold 48: both below the file's limit of 256.
+    for (usage, format, width, height) in [
+        (BufferUsage::COMPOSER_CLIENT_TARGET, PixelFormat::RGBA_8888, 8192, 5120),
+        (BufferUsage::CAMERA_OUTPUT, PixelFormat::YCBCR_420_888, 8192, 5376),
+    ] {
+        let error = virt().plan(&request(usage, format, width, height)).unwrap_err();
+        assert_eq!(error.code(), AllocationError::UNSUPPORTED, "{error}");
+        virt().plan(&request(usage, format, width, height / 2)).unwrap();
+    }
+}
+
+/// A rule with a small heap may still have a large one behind it.
+#[test]
+fn more_than_a_region_has_may_come_from_where_its_rule_degrades_to() {
+    let cursor = |text: &str| {
+        let policy = Policy::parse("heaps.toml", text).unwrap().0;
+        let request = request(BufferUsage::COMPOSER_CURSOR, PixelFormat::RGBA_8888, 200, 200);
+        policy.plan(&request).map(|plan| plan.rule.name.clone())
+    };
+    let tiny = VIRT.replacen("size = \"4 MiB\"", "size = \"64 KiB\"", 1);
+    assert_eq!(cursor(&tiny).unwrap(), "small and contiguous");
+    let refusing = tiny.replace("\"degrade to framebuffer\"", "\"refuse\"");
+    let error = cursor(&refusing).unwrap_err();
+    assert!(matches!(error, Error::LargerThanHeap { all: Bytes(0x1_0000), .. }), "{error}");
+    let limited = VIRT.replacen("per_uid = \"2 MiB\"", "per_uid = \"64 KiB\"", 1);
+    let error = cursor(&limited).unwrap_err();
+    assert!(matches!(error, Error::AboveLimit { limit: Bytes(0x1_0000), .. }), "{error}");
+}
+
+/// No policy lets a front buffer land where the display cannot scan it out.
+#[test]
+fn a_front_buffer_for_the_display_is_contiguous_on_every_board() {
+    let usage =
+        BufferUsage::FRONT_BUFFER | BufferUsage::COMPOSER_OVERLAY | BufferUsage::CPU_WRITE_OFTEN;
+    for (board, text) in [("virt", VIRT), ("hikey", HIKEY), ("hikey960", HIKEY960)] {
+        let (policy, _) = Policy::parse(board, text).unwrap();
+        let request = request(usage, PixelFormat::RGBA_8888, 1920, 1080);
+        let plan = policy.plan(&request).unwrap();
+        assert!(policy.heaps.of(plan.rule.heap).contiguous, "{board}");
+    }
+}
+
 #[test]
 fn the_shipped_policies_have_nothing_wrong() {
     for (board, text) in [("virt", VIRT), ("hikey", HIKEY), ("hikey960", HIKEY960)] {
@@ -92,7 +138,10 @@ fn the_shipped_policies_have_nothing_wrong() {
         let target = BufferUsage::COMPOSER_CLIENT_TARGET | BufferUsage::GPU_RENDER_TARGET;
         let request = request(target, PixelFormat::RGBA_8888, 1920, 1080);
         let plan = policy.plan(&request).unwrap();
-        assert!(plan.rule.heap.spec().contiguous, "{board} scans out of scattered memory");
+        assert!(
+            policy.heaps.of(plan.rule.heap).contiguous,
+            "{board} scans out of scattered memory"
+        );
     }
 }
 

@@ -73,6 +73,8 @@ struct Row {
     fourcc: Option<[u8; 4]>,
     /// The stride in pixels is a multiple of this by definition of the format.
     stride_multiple: u32,
+    /// Whether the stride that clients are told is in bytes, also by definition.
+    stride_in_bytes: bool,
     planes: &'static [Sampling],
 }
 
@@ -97,17 +99,21 @@ const fn subsampled(
 }
 
 const fn row(code: i32, name: &'static str, fourcc: &[u8; 4], planes: &'static [Sampling]) -> Row {
-    Row { code, name, fourcc: Some(*fourcc), stride_multiple: 1, planes }
+    Row { code, name, fourcc: Some(*fourcc), stride_multiple: 1, stride_in_bytes: false, planes }
 }
 
 /// A format that the display side of the kernel has no name for.
 const fn unnamed(code: i32, name: &'static str, planes: &'static [Sampling]) -> Row {
-    Row { code, name, fourcc: None, stride_multiple: 1, planes }
+    Row { code, name, fourcc: None, stride_multiple: 1, stride_in_bytes: false, planes }
 }
 
 impl Row {
     const fn stride(self, stride_multiple: u32) -> Row {
         Row { stride_multiple, ..self }
+    }
+
+    const fn stride_in_bytes(self) -> Row {
+        Row { stride_in_bytes: true, ..self }
     }
 }
 
@@ -146,8 +152,8 @@ static TABLE: &[Row] = &[
     row(0x21, "BLOB", b"R8  ", &[plane(1, RAW_8)]),
     row(0x23, "YCBCR_420_888", b"NV12", &[LUMA_8, subsampled(2, 2, 2, CB_CR_8)]),
     unnamed(0x24, "RAW_OPAQUE", &[plane(2, PACKED)]),
-    unnamed(0x25, "RAW10", &[subsampled(4, 1, 5, PACKED)]),
-    unnamed(0x26, "RAW12", &[subsampled(2, 1, 3, PACKED)]),
+    unnamed(0x25, "RAW10", &[subsampled(4, 1, 5, PACKED)]).stride_in_bytes(),
+    unnamed(0x26, "RAW12", &[subsampled(2, 1, 3, PACKED)]).stride_in_bytes(),
     row(0x2b, "RGBA_1010102", b"AB30", &[plane(4, &[bits(R, 0, 10), bits(G, 10, 10), bits(B, 20, 10), bits(A, 30, 2)])]),
     unnamed(0x30, "DEPTH_16", &[plane(2, RAW_16)]),
     unnamed(0x31, "DEPTH_24", &[plane(4, RAW_24)]),
@@ -227,6 +233,11 @@ impl Format {
     /// The stride in pixels is a multiple of this.
     pub(crate) fn stride_multiple(self) -> u32 {
         self.0.stride_multiple
+    }
+
+    /// Whether the stride that clients are told counts bytes and not pixels.
+    pub fn has_stride_in_bytes(self) -> bool {
+        self.0.stride_in_bytes
     }
 
     /// Whether it has chroma samples of their own.

@@ -5,10 +5,14 @@
 //! a layout or an error, and all its arithmetic is checked. Planes follow one
 //! another in the order of the format's table row, layers follow one another
 //! whole.
+//!
+//! There is no other way to a layout: whoever is handed a buffer is told the
+//! three arguments and computes the layout himself, so that no two facts of it
+//! can disagree (see [`handle`](crate::handle)).
 
 use crate::Error;
 use crate::format::{Format, Sampling};
-use crate::units::{self, Bytes, Pixels};
+use crate::units::{self, Bytes, Pixels, Stride};
 
 /// Size of a buffer as its user sees it. Nothing in it is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +113,8 @@ impl Plane {
 pub struct Layout {
     format: Format,
     extent: Extent,
-    stride: Pixels,
+    constraints: Constraints,
+    stride: Stride,
     planes: Vec<Plane>,
     layer_size: Bytes,
     size: Bytes,
@@ -125,7 +130,7 @@ impl Layout {
         if format.is_blob() {
             require_single_row(extent)?;
         }
-        let stride = padded_width(format, extent, constraints)?;
+        let width = padded_width(format, extent, constraints)?;
         let height = Bytes(extent.height.0.into())
             .align_up(Bytes(constraints.height.0.into()))
             .ok_or(Error::Overflow)?;
@@ -135,7 +140,7 @@ impl Layout {
         for sampling in format.planes() {
             let plane = Plane {
                 offset: end.align_up(constraints.plane).ok_or(Error::Overflow)?,
-                stride: row_bytes(sampling, stride)?,
+                stride: row_bytes(sampling, width)?,
                 rows: u32::try_from(height.0.div_ceil(sampling.height.into()))
                     .map_err(|_| Error::Overflow)?,
             };
@@ -152,40 +157,11 @@ impl Layout {
             .and_then(|size| size.align_up(constraints.size))
             .filter(|size| i64::try_from(size.0).is_ok())
             .ok_or(Error::Overflow)?;
+        let stride = reported_stride(format, width, &planes)?;
         // INVARIANT: planes are appended with checked arithmetic, each row is
         // as long as the padded width needs, the rest rounds up.
-        Ok(Layout { format, extent, stride, planes, layer_size, size })
-    }
-
-    /// Takes a layout from a handle, of which nothing can be trusted.
-    pub(crate) fn from_parts(
-        format: Format,
-        extent: Extent,
-        stride: Pixels,
-        planes: Vec<Plane>,
-        [layer_size, size]: [Bytes; 2],
-    ) -> Result<Layout, Error> {
-        const BAD: Error = Error::BadHandle("a plane does not fit the format or the buffer");
-        if planes.len() != format.planes().len() || stride.0 < extent.width.0 {
-            return Err(BAD);
-        }
-        let mut end = Bytes(0);
-        for (plane, sampling) in planes.iter().zip(format.planes()) {
-            let rows = extent.height.0.div_ceil(sampling.height);
-            if plane.offset < end
-                || plane.stride < row_bytes(sampling, extent.width)?
-                || plane.rows < rows
-            {
-                return Err(BAD);
-            }
-            end = plane.size().and_then(|size| size.checked_add(plane.offset)).ok_or(BAD)?;
-        }
-        let all = layer_size.checked_mul(extent.layers.into()).ok_or(BAD)?;
-        if end > layer_size || all > size || i64::try_from(size.0).is_err() {
-            return Err(BAD);
-        }
-        // INVARIANT: just checked, plane by plane.
-        Ok(Layout { format, extent, stride, planes, layer_size, size })
+        let constraints = *constraints;
+        Ok(Layout { format, extent, constraints, stride, planes, layer_size, size })
     }
 
     /// How samples are made.
@@ -198,8 +174,13 @@ impl Layout {
         self.extent
     }
 
-    /// Pixels from one row to the next; the number IAllocator reports.
-    pub fn stride(&self) -> Pixels {
+    /// What it was made to satisfy.
+    pub fn constraints(&self) -> &Constraints {
+        &self.constraints
+    }
+
+    /// From one row to the next; the number IAllocator reports.
+    pub fn stride(&self) -> Stride {
         self.stride
     }
 
@@ -226,7 +207,7 @@ fn require_single_row(extent: Extent) -> Result<(), Error> {
     }
 }
 
-/// The stride in pixels: the width, padded so that every plane's row ends on
+/// The pixels of a whole row: the width, padded so that every plane's row ends on
 /// a whole sample and every plane's stride obeys the byte constraint.
 fn padded_width(
     format: Format,
@@ -251,6 +232,16 @@ fn padded_width(
         .and_then(|width| i32::try_from(width).ok())
         .ok_or(Error::Overflow)?;
     Ok(Pixels(padded.unsigned_abs()))
+}
+
+/// The stride as clients are told it.
+fn reported_stride(format: Format, width: Pixels, planes: &[Plane]) -> Result<Stride, Error> {
+    match planes {
+        [plane, ..] if format.has_stride_in_bytes() => {
+            u32::try_from(plane.stride.0).map(Stride).map_err(|_| Error::Overflow)
+        }
+        _ => Ok(Stride(width.0)),
+    }
 }
 
 /// Bytes of a row of samples that covers `width` pixels; at most 2^31 - 1,

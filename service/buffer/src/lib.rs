@@ -12,8 +12,8 @@
 //! | [`format`](mod@format) | how samples are made of components, per format: one table |
 //! | [`layout`] | where every plane and row lies, and how many bytes that takes |
 //! | [`handle`] | the integers that travel with a buffer's file descriptors |
-//! | [`metadata`] | the small second dma-buf: origin, settable facts, reserved region |
-//! | [`settable`](metadata::settable) | the protocol by which processes share the settable facts |
+//! | [`header`] | the first page of the second dma-buf: origin, settable facts |
+//! | [`settable`] | the protocol by which processes share the settable facts |
 //! | [`standard`] | the standard metadata: what a buffer is, as clients of the mapper ask for it |
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
@@ -21,32 +21,48 @@
 mod checksum;
 pub mod format;
 pub mod handle;
+pub mod header;
 pub mod layout;
-pub mod metadata;
+pub mod settable;
 pub mod standard;
 pub mod units;
 pub mod usage;
 
 pub use format::Format;
 pub use handle::Handle;
+pub use header::{Header, Origin};
 pub use layout::{Constraints, Extent, Layout};
-pub use metadata::{Header, Origin};
 pub use standard::{Type, Value};
-pub use units::{Bytes, Pixels};
+pub use units::{Bytes, Pixels, Stride};
 pub use usage::Usage;
 
 /// Why a buffer cannot be as asked for, or a handle is not one of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Bits whose meaning nobody defined.
+    /// Bits that no buffer can have; which and why is in [`usage`].
     #[error(
-        "usage {usage:#x} has unknown bits {unknown:#x}: reserved, or vendor bits that the policy file does not name"
+        "usage {usage:#x} has bits {unknown:#x}, which no buffer can have: reserved ones, a chain of mipmaps, or vendor bits that the policy file does not name"
     )]
     UnknownUsage {
         /// The whole usage as it was sent.
         usage: u64,
         /// The part of it that is unknown.
         unknown: u64,
+    },
+    /// Protected memory has no CPU mapping.
+    #[error("protected memory cannot be read or written by the CPU")]
+    ProtectedForCpu,
+    /// The faces of a cube are six squares.
+    #[error(
+        "a cube map has square layers, six for each cube; this one has {layers} of {width} x {height}"
+    )]
+    BadCube {
+        /// As it was sent.
+        width: u32,
+        /// As it was sent.
+        height: u32,
+        /// As it was sent.
+        layers: u32,
     },
     /// No usage bit goes by this name.
     #[error("no usage is called {0:?}")]

@@ -11,6 +11,11 @@ pub struct Bytes(pub u64);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pixels(pub u32);
 
+/// What IAllocator and the metadata STRIDE say lies between one row and the
+/// next: pixels, or bytes of the formats that are defined so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stride(pub u32);
+
 impl Bytes {
     /// The sum, if it can be expressed.
     pub fn checked_add(self, other: Bytes) -> Option<Bytes> {

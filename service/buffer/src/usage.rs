@@ -3,11 +3,27 @@
 //!
 //! Values are those of `android.hardware.graphics.common.BufferUsage`: two
 //! 4-bit levels of CPU access and one bit per kind of device.
+//!
+//! # Bits that are refused
+//! - 10 and 13 "must be zero", says the interface. They were GRALLOC_USAGE_HW_2D
+//!   and GRALLOC_USAGE_EXTERNAL_DISP, and ACodec still adds 13 to the usage of
+//!   every video. But the framework's allocator (libui, for every version of
+//!   gralloc) removes both before a request leaves the process, so they come
+//!   from nobody who goes through it; minigbm accepts and ignores them. Here
+//!   they are refused as all reserved bits are: to accept a bit is to promise
+//!   that its meaning is kept, and USAGE must say what was asked for.
+//! - 19, 21 and 33 to 47 are reserved as well.
+//! - 26, GPU_MIPMAP_COMPLETE, asks for a whole chain of mipmaps (1024 x 1024 of
+//!   RGBA_8888: 5,592,404 bytes). How a chain lies in memory is the GPU's
+//!   secret, and no interface tells a CPU where its levels are; so no layout
+//!   here has one, and a GPU must not be made to believe it.
+//! - Vendor bits, unless the board's policy names them.
 
 use std::fmt;
 use std::ops::BitOr;
 
 use crate::Error;
+use crate::layout::Extent;
 
 /// A set of uses, all of them known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -68,8 +84,6 @@ usages! {
     GPU_DATA_BUFFER = 1 << 24;
     /// Sampled as a cube map: layers are faces.
     GPU_CUBE_MAP = 1 << 25;
-    /// Holds a whole chain of mipmaps.
-    GPU_MIPMAP_COMPLETE = 1 << 26;
     /// Read by a hardware encoder of still images.
     HW_IMAGE_ENCODER = 1 << 27;
     /// Drawn to while it is being shown.
@@ -96,7 +110,7 @@ impl Usage {
     ///
     /// # Errors
     /// [`Error::UnknownUsage`] for any other bit, and for CPU access levels
-    /// other than never, rarely and often.
+    /// other than never, rarely and often; [`Error::ProtectedForCpu`].
     pub fn new(bits: u64, vendor: u64) -> Result<Usage, Error> {
         let mut unknown = bits & !(KNOWN_BITS | (vendor & VENDOR_BITS));
         for (mask, rarely, often) in [
@@ -108,10 +122,27 @@ impl Usage {
                 unknown |= level;
             }
         }
-        match unknown {
-            0 => Ok(Usage(bits)),
-            unknown => Err(Error::UnknownUsage { usage: bits, unknown }),
+        if unknown != 0 {
+            return Err(Error::UnknownUsage { usage: bits, unknown });
         }
+        let usage = Usage(bits);
+        if usage.contains(Usage::PROTECTED) && usage.has_cpu() {
+            return Err(Error::ProtectedForCpu);
+        }
+        Ok(usage)
+    }
+
+    /// Whether a buffer of this extent can be used so.
+    ///
+    /// # Errors
+    /// [`Error::BadCube`] for a cube map without six square faces for each cube,
+    /// as `AHardwareBuffer` has it: a GPU would read the faces that are missing.
+    pub fn require_fit(self, extent: Extent) -> Result<(), Error> {
+        let (width, height, layers) = (extent.width().0, extent.height().0, extent.layers());
+        if self.contains(Usage::GPU_CUBE_MAP) && !(width == height && layers.is_multiple_of(6)) {
+            return Err(Error::BadCube { width, height, layers });
+        }
+        Ok(())
     }
 
     /// The vendor usage of this bit.
@@ -225,9 +256,10 @@ impl fmt::Display for Usage {
 mod tests {
     use super::*;
 
+    /// 13 is what ACodec adds and libui removes; 26 would be mipmaps.
     #[test]
-    fn reserved_bits_are_refused() {
-        for bit in [10, 13, 19, 21, 33, 40, 47] {
+    fn reserved_bits_and_mipmaps_are_refused() {
+        for bit in [10, 13, 19, 21, 26, 33, 40, 47] {
             assert_eq!(
                 Usage::new(1 << bit, u64::MAX),
                 Err(Error::UnknownUsage { usage: 1 << bit, unknown: 1 << bit })

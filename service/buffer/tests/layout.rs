@@ -2,7 +2,7 @@
 //! Properties of layouts, for any format, extent and constraints.
 #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use dmaheap_buffer::{Bytes, Constraints, Error, Extent, Format, Layout, Pixels};
+use dmaheap_buffer::{Bytes, Constraints, Error, Extent, Format, Layout, Pixels, Stride};
 
 /// Numbers that look random and are the same in every run (SplitMix64).
 struct Random(u64);
@@ -83,12 +83,20 @@ fn check(layout: &Layout, constraints: &Constraints) {
     let (format, extent) = (layout.format(), layout.extent());
     let aligned_rows = if format.is_blob() { 0 } else { constraints.stride.0 };
     let mut end = 0;
-    assert!(layout.stride() >= extent.width());
+    // A whole row of pixels, which the stride in bytes is a row of.
+    let width = match (format.has_stride_in_bytes(), layout.planes(), format.planes()) {
+        (true, [plane], [sampling]) => {
+            assert_eq!(u64::from(layout.stride().0), plane.stride.0);
+            layout.stride().0 / sampling.bytes * sampling.width
+        }
+        _ => layout.stride().0,
+    };
+    assert!(width >= extent.width().0);
     for (plane, sampling) in layout.planes().iter().zip(format.planes()) {
         assert!(plane.offset.0 >= end, "planes overlap: {layout:?}");
         assert!(is_multiple(plane.offset.0, constraints.plane.0), "plane not aligned: {layout:?}");
         assert!(is_multiple(plane.stride.0, aligned_rows), "stride not aligned: {layout:?}");
-        let samples = u64::from(layout.stride().0.div_ceil(sampling.width));
+        let samples = u64::from(width.div_ceil(sampling.width));
         assert_eq!(
             plane.stride.0,
             samples * u64::from(sampling.bytes),
@@ -218,12 +226,74 @@ fn yv12_strides_are_those_that_the_format_defines() {
     }
 }
 
+/// What `PixelFormat` says of the stride of each format that it defines one for, and the framework
+/// aborts without.
+#[test]
+fn strides_are_those_that_the_formats_define() {
+    let layout = |name: &str, width| {
+        let extent = Extent::new(width, 1080, 1).unwrap();
+        Layout::new(Format::from_name(name).unwrap(), extent, &Constraints::default()).unwrap()
+    };
+    let size = |name, width| layout(name, width).size().0;
+    // Bytes: width * 10 / 8 and width * 12 / 8, "not in pixels"; size = stride * height.
+    for (name, bits) in [("RAW10", 10), ("RAW12", 12)] {
+        for width in [4, 640, 1920, 1924, 4032] {
+            let stride = layout(name, width).stride().0;
+            assert_eq!(i64::from(stride), width * bits / 8, "{name}, {width}");
+            assert_eq!(size(name, width), u64::from(stride) * 1080, "{name}, {width}");
+        }
+    }
+    assert_eq!(layout("RAW10", 1920).stride(), Stride(2400));
+    assert_eq!(layout("RAW12", 1920).stride(), Stride(2880));
+    // Multiples of 16 pixels; Y16 and RAW16 have two bytes in each.
+    for (name, bytes) in [("RAW16", 2), ("Y8", 1), ("Y16", 2)] {
+        for (width, stride) in [(2, 16), (16, 16), (1918, 1920), (1922, 1936)] {
+            assert_eq!(layout(name, width).stride(), Stride(stride), "{name}, {width}");
+            assert_eq!(size(name, width), u64::from(stride) * 1080 * bytes, "{name}, {width}");
+        }
+    }
+    // Opaque, and so ours to choose: two bytes for each pixel.
+    assert_eq!(layout("RAW_OPAQUE", 1920).stride(), Stride(1920));
+    // Pixels, however many bytes they have.
+    for name in ["RGBA_8888", "RGB_888", "RGB_565", "RGBA_FP16", "YCBCR_P010", "NV12", "NV16"] {
+        assert_eq!(layout(name, 1920).stride(), Stride(1920), "{name}");
+    }
+}
+
+/// A handle says what a layout is made of, not the layout: who imports it makes the same one only
+/// if it is made in the same way.
+#[test]
+fn layouts_are_those_of_this_version_of_the_handle() {
+    let mut random = Random(4);
+    let mut sum = 0u64;
+    for _ in 0..50_000 {
+        let format = random.format();
+        let (w, h) = (1 + random.below(9000) as i64, 1 + random.below(9000) as i64);
+        let (h, layers) = if format.is_blob() { (1, 1) } else { (h, 1 + random.below(3) as i64) };
+        let constraints = Constraints {
+            stride: Bytes(1 << random.below(9)),
+            height: Pixels(1 << random.below(6)),
+            plane: Bytes(1 << random.below(13)),
+            size: Bytes(4096),
+        };
+        let layout = Layout::new(format, Extent::new(w, h, layers).unwrap(), &constraints).unwrap();
+        let planes = layout.planes().iter().flat_map(|p| [p.offset.0, p.stride.0, p.rows.into()]);
+        for number in planes.chain([layout.stride().0.into(), layout.layer_size().0]) {
+            sum = (sum.rotate_left(5) ^ number).wrapping_mul(0x517c_c1b7_2722_0a95);
+        }
+    }
+    assert_eq!(
+        sum, 6978348476141902975,
+        "layouts changed: raise `handle::VERSION`, and then this number"
+    );
+}
+
 #[test]
 fn a_blob_is_exactly_one_row_of_bytes() {
     let blob = Format::from_name("BLOB").unwrap();
     let constraints =
         Constraints { stride: Bytes(64), size: Bytes(4096), ..Constraints::default() };
     let layout = Layout::new(blob, Extent::new(1001, 1, 1).unwrap(), &constraints).unwrap();
-    assert_eq!((layout.stride(), layout.size()), (Pixels(1001), Bytes(4096)));
+    assert_eq!((layout.stride(), layout.size()), (Stride(1001), Bytes(4096)));
     assert!(Layout::new(blob, Extent::new(1001, 2, 1).unwrap(), &constraints).is_err());
 }

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::arithmetic_side_effects)]
 
-use dmaheap_buffer::metadata::{HEADER_SIZE, Header};
+use dmaheap_buffer::header::{HEADER_SIZE, Header};
+use dmaheap_buffer::settable::Shared;
 use dmaheap_buffer::standard::{Extendable, PlaneComponent, PlaneLayout, Rect};
-use dmaheap_buffer::{Constraints, Extent, Format, Handle, Layout, Origin, Type, Usage, Value};
+use dmaheap_buffer::{
+    Bytes, Constraints, Extent, Format, Handle, Layout, Origin, Type, Usage, Value,
+};
 use proptest::array::{uniform2, uniform8};
 use proptest::collection::vec;
 use proptest::option;
@@ -130,24 +133,27 @@ proptest! {
     }
 }
 
+/// A buffer of this format without a name, and its header.
+fn buffer(format: Format, [width, height]: [i64; 2]) -> (Handle, Header) {
+    let extent = Extent::new(width, height, 1).unwrap();
+    let handle = Handle {
+        id: 1,
+        usage: Usage::CPU_READ_OFTEN,
+        any_format: false,
+        layout: Layout::new(format, extent, &Constraints::default()).unwrap(),
+        reserved: Bytes(0),
+    };
+    let origin = || String::new();
+    let origin = Origin { rule: origin(), heap: origin(), node: origin(), name: origin() };
+    (handle, Header { id: 1, origin })
+}
+
 /// What the interface's conformance test calls a plane of each format.
 #[test]
 fn every_format_has_layouts_that_fit_its_buffer() {
     for format in Format::all() {
-        let extent = if format.is_blob() { (1000, 1) } else { (65, 33) };
-        let extent = Extent::new(extent.0, extent.1, 1).unwrap();
-        let layout = Layout::new(format, extent, &Constraints::default()).unwrap();
-        let size = i64::try_from(layout.size().0).unwrap();
-        let handle = Handle {
-            id: 1,
-            usage: Usage::CPU_READ_OFTEN,
-            requested_format: format.code(),
-            layout,
-            reserved: dmaheap_buffer::Bytes(0),
-        };
-        let origin = || String::new();
-        let origin = Origin { rule: origin(), heap: origin(), node: origin(), name: origin() };
-        let header = Header { id: 1, reserved: handle.reserved, origin };
+        let (handle, header) = buffer(format, if format.is_blob() { [1000, 1] } else { [65, 33] });
+        let size = i64::try_from(handle.layout.size().0).unwrap();
         let value = Value::initial(Type::PlaneLayouts, &handle, &header);
         let Value::PlaneLayouts(planes) = value else { panic!("{value:?}") };
         assert_eq!(planes.len(), format.planes().len());
@@ -158,4 +164,45 @@ fn every_format_has_layouts_that_fit_its_buffer() {
             assert!(plane.stride_in_bytes * plane.height_in_samples <= plane.total_size_in_bytes);
         }
     }
+}
+
+/// The interface: as many as planes, in their order, each [0, 0, widthInSamples, heightInSamples]
+/// before anybody sets another.
+#[test]
+fn the_crop_is_one_rectangle_for_each_plane_in_its_samples() {
+    let rect = |right, bottom| Rect { left: 0, top: 0, right, bottom };
+    let nv12 = buffer(Format::from_name("NV12").unwrap(), [65, 33]);
+    let crop = Value::initial(Type::Crop, &nv12.0, &nv12.1);
+    assert_eq!(crop, Value::Crop(vec![rect(65, 33), rect(33, 17)]));
+    let layout = &nv12.0.layout;
+    assert!(crop.fits(layout));
+    assert!(Value::Crop(vec![rect(64, 32), rect(32, 16)]).fits(layout));
+    assert!(!Value::Crop(vec![rect(64, 32)]).fits(layout), "chroma has none");
+    assert!(!Value::Crop(vec![rect(64, 32); 2]).fits(layout), "in pixels");
+    assert!(!Value::Crop(vec![rect(1, 1); 3]).fits(layout), "one too many");
+
+    let page: Vec<_> = (0..HEADER_SIZE / 4).map(|_| 0u32.into()).collect();
+    let shared = Shared::new(&page).unwrap();
+    for format in Format::all() {
+        let (handle, header) = buffer(format, if format.is_blob() { [65, 1] } else { [65, 33] });
+        let value = |kind| shared.current(kind, &handle, &header).unwrap();
+        let Value::PlaneLayouts(planes) = value(Type::PlaneLayouts) else { panic!("no planes") };
+        let Value::Crop(crops) = value(Type::Crop) else { panic!("no crop") };
+        let samples = |p: &PlaneLayout| rect(p.width_in_samples as i32, p.height_in_samples as i32);
+        assert_eq!(crops, planes.iter().map(samples).collect::<Vec<_>>(), "{format}");
+        // Another, which has room whatever the format.
+        let other = Value::Crop(vec![rect(2, 1); planes.len()]);
+        shared.write(Type::Crop, other.content().as_deref()).unwrap();
+        assert_eq!(value(Type::Crop), other, "{format}");
+        shared.write(Type::Crop, None).unwrap();
+    }
+}
+
+#[test]
+fn the_allocation_size_is_that_of_all_memory() {
+    let (mut handle, header) = buffer(Format::from_name("RGBA_8888").unwrap(), [64, 64]);
+    let size = |handle: &Handle| Value::initial(Type::AllocationSize, handle, &header);
+    assert_eq!(size(&handle), Value::AllocationSize(64 * 64 * 4 + 4096));
+    handle.reserved = Bytes(5000);
+    assert_eq!(size(&handle), Value::AllocationSize(64 * 64 * 4 + 4096 + 8192));
 }

@@ -11,19 +11,18 @@ pub use dmaheap_imapper::*;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
-use std::sync::{Arc, LazyLock};
 
-use dmaheap_buffer::Type;
 use dmaheap_buffer::handle::{FDS, INTS};
-use dmaheap_buffer::metadata::settable;
 use dmaheap_buffer::standard::Rect;
+use dmaheap_buffer::{Type, header, settable};
 use libc::{c_int, c_void};
 
 use crate::error::{Error, Result};
 use crate::import::{Import, PREFIX, RawHandle};
-use crate::metadata;
 use crate::registry::{self, Address};
+use crate::slab::Used;
 use crate::sys::Fence;
+use crate::{copies, values};
 
 /// The version of the interface that this library implements.
 #[unsafe(no_mangle)]
@@ -54,7 +53,8 @@ static MAPPER: AIMapper = AIMapper {
     },
 };
 
-/// Hands out the interface; always the same.
+/// Hands out the interface; always the same, whichever copy of this library is
+/// asked, see [`copies`].
 ///
 /// # Safety
 /// `out` is null or points to a place for a pointer.
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn AIMapper_loadIMapper(out: *mut *const AIMapper) -> Code
             .with_max_level(log::LevelFilter::Info),
     );
     // SAFETY: the caller promises it.
-    code("AIMapper_loadIMapper", || unsafe { put(out, &raw const MAPPER) })
+    code("AIMapper_loadIMapper", || unsafe { put(out, copies::serving(&MAPPER)) })
 }
 
 /// Does a client's call, and logs why it failed.
@@ -99,7 +99,7 @@ unsafe fn put<T>(place: *mut T, value: T) -> Result<()> {
     Ok(())
 }
 
-fn imported(handle: BufferHandle) -> Result<Arc<Import>> {
+fn imported(handle: BufferHandle) -> Result<Used<Import>> {
     registry::find(Address(handle.addr()))
 }
 
@@ -138,7 +138,7 @@ unsafe extern "C" fn import_buffer(handle: BufferHandle, out: *mut BufferHandle)
         // SAFETY: the interface's contract.
         let import = registry::import(&unsafe { read_handle(handle) }?)?;
         // SAFETY: the interface's contract.
-        unsafe { put(out, import.native().as_ptr().cast()) }
+        unsafe { put(out, import.address().cast()) }
     })
 }
 
@@ -223,7 +223,7 @@ fn standard(number: i64) -> Result<Type> {
 /// `out` is null or points to `room` bytes.
 unsafe fn get(handle: BufferHandle, kind: Result<Type>, out: *mut c_void, room: usize) -> i32 {
     let size = call("getMetadata", || {
-        let value = metadata::get(&*imported(handle)?, kind?)?;
+        let value = values::get(&*imported(handle)?, kind?)?;
         if !out.is_null() && value.len() <= room {
             // SAFETY: there is room, and a place for results is no part of a
             // vector of ours.
@@ -263,7 +263,7 @@ unsafe extern "C" fn get_standard_metadata(
 /// `bytes` is null or points to `size` bytes.
 unsafe fn set(handle: BufferHandle, kind: Result<Type>, bytes: *const c_void, size: usize) -> Code {
     /// Nothing that is longer has a place.
-    const LONGEST: usize = dmaheap_buffer::metadata::HEADER_SIZE;
+    const LONGEST: usize = header::HEADER_SIZE;
     code("setMetadata", || {
         let (import, kind) = (imported(handle)?, kind?);
         let value = match (bytes.is_null(), size) {
@@ -273,7 +273,7 @@ unsafe fn set(handle: BufferHandle, kind: Result<Type>, bytes: *const c_void, si
             // no more than that. Nobody else writes them during the call.
             _ => unsafe { slice::from_raw_parts(bytes.cast::<u8>(), size.min(LONGEST)) },
         };
-        metadata::set(&import, kind, value)
+        values::set(&import, kind, value)
     })
 }
 
@@ -302,26 +302,34 @@ unsafe extern "C" fn set_standard_metadata(
 /// [`dmaheap_buffer::standard::NAME`] for clients.
 const METADATA_NAME: &CStr = c"android.hardware.graphics.common.StandardMetadataType";
 
-fn name_of(kind: Type) -> MetadataType {
+const fn name_of(kind: Type) -> MetadataType {
     MetadataType { name: METADATA_NAME.as_ptr(), value: kind.number() }
 }
 
-struct Descriptions(Vec<MetadataTypeDescription>);
+struct Descriptions([MetadataTypeDescription; Type::ALL.len()]);
 
-// SAFETY: its pointers are null or to a static string.
-unsafe impl Send for Descriptions {}
-// SAFETY: as above, and nobody changes it.
+// SAFETY: its pointers are null or to a static string, and nobody changes it.
 unsafe impl Sync for Descriptions {}
 
-static DESCRIPTIONS: LazyLock<Descriptions> = LazyLock::new(|| {
-    let describe = |kind: &Type| MetadataTypeDescription {
-        metadata_type: name_of(*kind),
+const fn describe(kind: Type) -> MetadataTypeDescription {
+    MetadataTypeDescription {
+        metadata_type: name_of(kind),
         description: std::ptr::null(),
         is_gettable: true,
-        is_settable: settable::is_settable(*kind),
+        is_settable: settable::is_settable(kind),
         reserved: [0; 32],
-    };
-    Descriptions(Type::ALL.iter().map(describe).collect())
+    }
+}
+
+/// Made by the compiler: what is made at the first call is made under a lock.
+static DESCRIPTIONS: Descriptions = Descriptions({
+    let mut all = [describe(Type::BufferId); Type::ALL.len()];
+    let (mut places, mut kinds): (&mut [_], _) = (&mut all, Type::ALL);
+    while let ([place, places_left @ ..], [kind, kinds_left @ ..]) = (places, kinds) {
+        *place = describe(*kind);
+        (places, kinds) = (places_left, kinds_left);
+    }
+    all
 });
 
 unsafe extern "C" fn list_supported_metadata_types(
@@ -329,7 +337,7 @@ unsafe extern "C" fn list_supported_metadata_types(
     count: *mut usize,
 ) -> Code {
     code("listSupportedMetadataTypes", || {
-        let Descriptions(descriptions) = &*DESCRIPTIONS;
+        let Descriptions(descriptions) = &DESCRIPTIONS;
         // SAFETY: the interface's contract.
         unsafe { put(list, descriptions.as_ptr()) }?;
         // SAFETY: the interface's contract.
@@ -343,7 +351,7 @@ unsafe extern "C" fn list_supported_metadata_types(
 /// The callback may be called with the context.
 unsafe fn dump(import: &Import, callback: Dump, context: *mut c_void) -> Result<()> {
     let callback = callback.ok_or(Error::Null)?;
-    for (kind, value) in metadata::dump(import) {
+    for (kind, value) in values::dump(import) {
         // SAFETY: the caller's contract; the value outlives the call.
         unsafe { callback(context, name_of(kind), value.as_ptr().cast(), value.len()) };
     }

@@ -28,15 +28,12 @@ pub enum Error {
         /// Integers, as the handle has it.
         ints: i32,
     },
-    /// A descriptor of the handle is closed.
-    #[error("a descriptor of the handle is not open")]
-    Closed,
-    /// A descriptor of the handle is of something else.
-    #[error("a descriptor of the handle is not one of a dma-buf")]
-    NoDmaBuf,
     /// Not, or no longer, an imported handle.
     #[error("not an imported handle of this process")]
     NotImported,
+    /// A client that never frees.
+    #[error("this process has imported more buffers than can be kept")]
+    TooManyImports,
     /// Unlock, flush or reread without a lock.
     #[error("the buffer is not locked")]
     NotLocked,
@@ -75,6 +72,10 @@ pub enum Error {
     /// Bytes that are no value of this metadata.
     #[error("not a value to set: {0}")]
     BadMetadata(dmaheap_buffer::Error),
+    /// A descriptor of the handle is not one of a dma-buf, or the kernel
+    /// refused something with it.
+    #[error(transparent)]
+    DmaBuf(#[from] dmaheap_dmabuf::Error),
     /// The kernel refused.
     #[error("{what} failed: {cause}")]
     System {
@@ -92,12 +93,12 @@ impl Error {
     /// The code that a client sees.
     pub fn code(&self) -> Code {
         use dmaheap_buffer::Error as Buffer;
+        use dmaheap_dmabuf::Error as DmaBuf;
         match self {
             Error::BadHandle(_)
             | Error::NoHandle
             | Error::BadShape { .. }
-            | Error::Closed
-            | Error::NoDmaBuf
+            | Error::DmaBuf(DmaBuf::Closed | DmaBuf::NoDmaBuf)
             | Error::NotImported
             | Error::NotLocked => Code::BAD_BUFFER,
             Error::BadUsage(_)
@@ -108,7 +109,9 @@ impl Error {
             | Error::Constant(_) => Code::BAD_VALUE,
             Error::BadMetadata(Buffer::Contended)
             | Error::TooManyLocks
+            | Error::TooManyImports
             | Error::Late(_)
+            | Error::DmaBuf(DmaBuf::System { .. })
             | Error::System { .. }
             | Error::Panicked => Code::NO_RESOURCES,
             // The interface wants this for malformed values, too.

@@ -3,19 +3,19 @@
 
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use dmaheap_buffer::handle::{FDS, INTS};
-use dmaheap_buffer::metadata::settable::Shared;
-use dmaheap_buffer::metadata::{HEADER_SIZE, ORIGIN_SIZE};
+use dmaheap_buffer::header::{HEADER_SIZE, ORIGIN_SIZE};
+use dmaheap_buffer::settable::Shared;
 use dmaheap_buffer::standard::Rect;
 use dmaheap_buffer::{Bytes, Handle, Header, Usage};
+use dmaheap_dmabuf::{Access, DmaBuf, LateMapping, Mapping};
 use libc::{c_int, c_void};
 
 use crate::error::{Error, Result};
 use crate::locks::Locks;
-use crate::sys::{Access, DmaBuf, Fence, Mapping};
+use crate::sys::Fence;
 
 /// What a client's native handle holds, copied: its counts are right, its
 /// content is not judged yet.
@@ -31,21 +31,26 @@ pub struct RawHandle {
 /// the size of this part, and the two counts.
 pub const PREFIX: [c_int; 3] = [12, FDS as c_int, INTS as c_int];
 
+/// Integers of a whole native handle.
+const WORDS: usize = PREFIX.len().saturating_add(FDS).saturating_add(INTS);
+
 /// A buffer that this process can use.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Import {
+    /// The client's native handle, at the address of the import. Its
+    /// descriptors are those below.
+    native: [c_int; WORDS],
     /// The facts that never change.
     pub handle: Handle,
     /// The allocator's account of it, as it was at import.
     pub header: Header,
-    /// The client's native handle. Its descriptors are those below.
-    native: Box<[c_int]>,
     pixels: DmaBuf,
     // Keeps the descriptor in `native` open.
     _metadata: DmaBuf,
     shared: Mapping,
     /// The pixels, from the first lock on.
-    mapped: OnceLock<Mapping>,
+    mapped: LateMapping,
     locks: Locks,
 }
 
@@ -60,24 +65,22 @@ impl Import {
         let metadata = DmaBuf::duplicate(metadata)?;
         let handle = Handle::admit(&raw.ints, pixels.size(), metadata.size())?;
         let shared = metadata.map(handle.metadata_size())?;
-        let header = Header::admit(&copy(&shared), &handle)?;
+        let header = Header::admit(&copy(&shared), handle.id)?;
         let fds = [pixels.number(), metadata.number()];
-        let native = PREFIX.iter().chain(&fds).chain(&raw.ints).copied().collect();
+        let mut native = [0; WORDS];
+        let words = PREFIX.iter().chain(&fds).chain(&raw.ints);
+        native.iter_mut().zip(words).for_each(|(to, from)| *to = *from);
+        let mapped = LateMapping::new(handle.layout.size());
         Ok(Import {
+            native,
             handle,
             header,
-            native,
             pixels,
             _metadata: metadata,
             shared,
-            mapped: OnceLock::new(),
+            mapped,
             locks: Locks::default(),
         })
-    }
-
-    /// The integers of the client's native handle; they stay where they are.
-    pub fn native(&self) -> &[c_int] {
-        &self.native
     }
 
     /// The facts that clients set.
@@ -102,7 +105,7 @@ impl Import {
         let access = self.access(usage)?;
         self.require_inside(region)?;
         fence.map_or(Ok(()), Fence::wait)?;
-        let start = self.mapped()?.address(0).ok_or(Error::BadRegion)?;
+        let start = self.mapped.get(|size| self.pixels.map(size))?;
         self.pixels.begin(access)?;
         if let Err(error) = self.locks.push(access) {
             self.pixels.end(access)?;
@@ -111,22 +114,13 @@ impl Import {
         Ok(start)
     }
 
-    fn mapped(&self) -> Result<&Mapping> {
-        if let Some(mapping) = self.mapped.get() {
-            return Ok(mapping);
-        }
-        let mapping = self.pixels.map(self.handle.layout.size())?;
-        // Of two threads that come first, one unmaps its own again.
-        Ok(self.mapped.get_or_init(|| mapping))
-    }
-
     /// Ends the newest lock.
     ///
     /// # Errors
     /// [`Error::NotLocked`], or what the kernel refused.
     pub fn unlock(&self) -> Result<()> {
         let access = self.locks.pop().ok_or(Error::NotLocked)?;
-        self.pixels.end(access)
+        Ok(self.pixels.end(access)?)
     }
 
     /// Makes what the CPU wrote visible for others; the buffer stays locked.
@@ -151,7 +145,7 @@ impl Import {
         match self.locks.newest_first().find(|access| kind(*access)) {
             Some(access) => {
                 self.pixels.end(access)?;
-                self.pixels.begin(access)
+                Ok(self.pixels.begin(access)?)
             }
             None => Ok(()),
         }
@@ -170,7 +164,7 @@ impl Import {
     /// All zeros stand for the whole buffer.
     fn require_inside(&self, region: Rect) -> Result<()> {
         const WHOLE: Rect = Rect { left: 0, top: 0, right: 0, bottom: 0 };
-        if region == WHOLE || region.is_inside(self.handle.bounds()) {
+        if region == WHOLE || region.is_inside(self.handle.layout.extent().into()) {
             return Ok(());
         }
         Err(Error::BadRegion)
@@ -192,3 +186,5 @@ fn copy(shared: &Mapping) -> Vec<u8> {
     let words = shared.words(ORIGIN_SIZE).iter();
     words.flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect()
 }
+
+const _: () = assert!(std::mem::offset_of!(Import, native) == 0);

@@ -15,20 +15,26 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`abi`] | the C interface: types, the table, the exported symbols |
-//! | [`registry`] | which handles are imports of this process |
-//! | [`import`] | one import: validation, locks, reserved region |
-//! | [`metadata`] | get, set, list |
+//! | `copies` | one table for all copies of this library in a process |
+//! | `registry` | which handles are imports of this process |
+//! | `slab` | how they are found without a lock |
+//! | `import` | one import: validation, locks, reserved region |
+//! | `values` | metadata: get, set, dump |
 //! | [`error`] | everything that can go wrong, and its code |
 //!
-//! All unsafe code is in [`abi`], where pointers come from a client, and in
-//! `sys`, where the kernel is called.
+//! There is no lock in it, and nothing else that one thread waits for another
+//! to leave: a child that was forked in the middle of any call can make all of
+//! them. All unsafe code is in [`abi`], where pointers come from a client, in
+//! `sys`, where the kernel is called, in `slab` and in `copies`.
 
 pub mod abi;
+mod copies;
 pub mod error;
-pub mod import;
+mod import;
 mod locks;
-pub mod metadata;
-pub mod registry;
+mod registry;
+mod slab;
 mod sys;
+mod values;
 
 pub use error::Error;

@@ -6,8 +6,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dmaheap_dmabuf::Access;
+
 use crate::error::{Error, Result};
-use crate::sys::Access;
 
 /// Bits of an access.
 const BITS: u32 = 2;

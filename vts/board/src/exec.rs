@@ -97,6 +97,10 @@ impl Exec {
             Err(Error::Usage(format!("{option}: {}: {why}", path.display())))
         };
         for Push { host, .. } in &self.push {
+            if !host.exists() {
+                let shown = host.display();
+                return Err(Error::Usage(format!("--push: there is no {shown} on this host")));
+            }
             if let Err(error) = File::open(host) {
                 return refuse("--push", host, &error);
             }

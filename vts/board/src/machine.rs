@@ -105,7 +105,7 @@ impl Machine {
             .stdout(Stdio::piped())
             // QEMU's own complaints belong beside the console.
             .stderr(console.try_clone().on("cannot share", unnamed)?);
-        let mut child = command.spawn().on("cannot start", parts.qemu)?;
+        let mut child = tool::spawn_for_life(command).on("cannot start", parts.qemu)?;
         let channel = child.stdin.take().zip(child.stdout.take());
         Ok(Self { qemu: Arc::new(Mutex::new(child)), channel, console, time_is_up: Arc::default() })
     }

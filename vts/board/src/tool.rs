@@ -5,7 +5,8 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{LazyLock, mpsc};
 
 use crate::error::{Error, OnFile, Result};
 
@@ -17,6 +18,26 @@ pub fn bound_to_us(program: impl AsRef<OsStr>, signal: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", signal]).arg(program);
     command
+}
+
+/// Starts a command that is bound to us on a thread that ends with this process: the kernel would end
+/// it with the thread that started it.
+pub fn spawn_for_life(command: Command) -> io::Result<Child> {
+    type Order = (Command, mpsc::Sender<io::Result<Child>>);
+    static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
+        let (orders, taken) = mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, reply) in taken {
+                // Whoever ordered it is waiting.
+                let _ = reply.send(command.spawn());
+            }
+        });
+        orders
+    });
+    let gone = || io::Error::other("the thread that starts programs is gone");
+    let (reply, child) = mpsc::channel();
+    SPAWNER.send((command, reply)).map_err(|_| gone())?;
+    child.recv().map_err(|_| gone())?
 }
 
 /// Runs `command`, keeps its output in `log`, and calls `on_line` for each line of it.
@@ -109,6 +130,18 @@ mod tests {
         assert!(error.contains("building x failed: exit status: 3"), "{error}");
         assert!(error.contains("x.c:3: error") && !error.contains("two"), "{error}");
         assert!(error.contains("mend x.c") && error.contains(log.to_str().unwrap()), "{error}");
+    }
+
+    #[test]
+    fn a_program_for_life_outlives_the_thread_that_asked_for_it() {
+        let ask = || {
+            let mut command = bound_to_us("cat", "KILL");
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            spawn_for_life(command).unwrap()
+        };
+        let mut cat = std::thread::spawn(ask).join().unwrap();
+        cat.stdin.take().unwrap().write_all(b"alive").unwrap();
+        assert_eq!(cat.wait_with_output().unwrap().stdout, b"alive");
     }
 
     #[test]

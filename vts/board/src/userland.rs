@@ -19,6 +19,8 @@ const HINT: &str = "cargo's own words above say what to mend; is there a network
 /// which ask for more of rsbinder than the others may get.
 const BUILDS: [&[&str]; 2] = [
     &[
+        // What only a host needs is not in the device's programs.
+        "--no-default-features",
         "--bins",
         "--lib",
         "-pboard-guest",

@@ -3,16 +3,18 @@
 
 use std::error::Error;
 use std::fmt::Debug;
+use std::io;
 use std::thread::sleep;
 use std::time::Duration;
-use std::{fs, io};
+
+use dmaheap_dmabuf::kernel::{self, LiveList, MemInfo};
 
 use crate::harness::{effort, skip};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// How often to look for what is still being released or made.
-const PAUSE: Duration = Duration::from_millis(100);
+pub const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs a test that must leave everything that `look` sees as it was.
 pub fn keeping<T: PartialEq + Debug>(
@@ -53,7 +55,7 @@ pub fn settled<T: PartialEq>(look: impl Fn() -> Result<T>) -> Result<T> {
 
 /// Looks within SUITE_PATIENCE, in seconds. How long it takes until all is released depends on how
 /// busy the machine is; the verdict does not.
-fn looks() -> Result<u128> {
+pub fn looks() -> Result<u128> {
     Ok(Duration::from_secs(effort("SUITE_PATIENCE", 60)?).as_millis() / PAUSE.as_millis())
 }
 
@@ -81,29 +83,24 @@ pub fn where_counted<T>(count: fn() -> Result<T>) -> Result<Option<T>> {
 
 /// The system's dma-bufs.
 pub fn dma_bufs() -> Result<usize> {
-    Ok(fs::read_dir("/sys/kernel/dmabuf/buffers")?.count())
+    Ok(LiveList::open()?.inodes()?.count())
 }
 
 /// Pages that the CMA areas gave and did not get back. What is free in them says less: the kernel
 /// lends it to the page cache.
 pub fn cma_pages() -> Result<i64> {
     let mut pages = 0;
-    for area in fs::read_dir("/sys/kernel/mm/cma")? {
-        let area = area?.path();
-        let count =
-            |name| -> Result<i64> { Ok(fs::read_to_string(area.join(name))?.trim().parse()?) };
-        pages += count("alloc_pages_success")? - count("release_pages_success")?;
+    for name in kernel::cma_areas()? {
+        let area = kernel::cma_area(&name)?;
+        pages += i64::try_from(area.allocated)? - i64::try_from(area.released)?;
     }
     Ok(pages)
 }
 
 /// A value of /proc/meminfo in bytes.
 pub fn meminfo(key: &str) -> io::Result<u64> {
-    let text = fs::read_to_string("/proc/meminfo")?;
-    let value = |line: &str| line.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse().ok();
-    let kib: u64 = text
-        .lines()
-        .find_map(value)
-        .ok_or_else(|| io::Error::other(format!("/proc/meminfo has no {key}")))?;
-    Ok(kib << 10)
+    let value = MemInfo::read()?.value(key);
+    value
+        .map(|bytes| bytes.0)
+        .ok_or_else(|| io::Error::other(format!("/proc/meminfo has no {key}")))
 }

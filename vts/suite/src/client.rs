@@ -8,7 +8,7 @@ use dmaheap_aidl::allocator::{BufferDescriptorInfo, IAllocator};
 use dmaheap_aidl::binder::{Status, Strong};
 use dmaheap_aidl::common::{BufferUsage, NativeHandle, PixelFormat};
 use dmaheap_buffer::handle::FDS;
-use dmaheap_buffer::metadata::HEADER_SIZE;
+use dmaheap_buffer::header::HEADER_SIZE;
 use dmaheap_buffer::{Format, Handle, Header, Usage};
 
 use crate::dmabuf::DmaBuf;

@@ -7,25 +7,11 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::AtomicU32;
 
+use dmaheap_dmabuf::sys;
 use memmap2::{MmapMut, MmapOptions};
 use nix::unistd::{Whence, lseek64};
 
-mod ioctl {
-    /// `struct dma_buf_sync` of `linux/dma-buf.h`.
-    #[repr(C)]
-    pub struct Sync {
-        pub flags: u64,
-    }
-
-    nix::ioctl_write_ptr!(dma_buf_sync, b'b', 0, Sync);
-}
-
-/// Directions and phase of `DMA_BUF_IOCTL_SYNC`, from `linux/dma-buf.h`.
-pub const SYNC_READ: u64 = 1;
-/// See [`SYNC_READ`].
-pub const SYNC_WRITE: u64 = 2;
-/// See [`SYNC_READ`].
-pub const SYNC_END: u64 = 4;
+pub use dmaheap_dmabuf::sys::{SYNC_END, SYNC_READ, SYNC_WRITE};
 
 /// The board kernel's importer.
 pub const PROBE: &str = "/dev/dmabuf_probe";
@@ -51,9 +37,7 @@ impl DmaBuf {
 
     /// A descriptor of its own for the buffer that a number means now.
     pub fn of_number(number: RawFd) -> io::Result<Self> {
-        // SAFETY: only the kernel uses the number, and it checks it.
-        let fd = unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()?;
-        Ok(Self { fd })
+        Ok(Self { fd: sys::duplicate(number)? })
     }
 
     /// Size in bytes, always whole pages.
@@ -80,9 +64,9 @@ impl DmaBuf {
 
     /// `DMA_BUF_IOCTL_SYNC` with these flags.
     pub fn sync(&self, flags: u64) -> nix::Result<()> {
-        let sync = ioctl::Sync { flags };
+        let sync = sys::Sync { flags };
         // SAFETY: the ioctl reads a dma_buf_sync, which `sync` is, from a live descriptor.
-        unsafe { ioctl::dma_buf_sync(self.fd.as_raw_fd(), &raw const sync) }?;
+        unsafe { sys::buf_sync(self.fd.as_raw_fd(), &raw const sync) }?;
         Ok(())
     }
 

@@ -3,39 +3,13 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use nix::libc;
+use dmaheap_dmabuf::sys;
 
-/// Where the heaps' nodes are.
-pub const NODES: &str = "/dev/dma_heap";
-
-/// `struct dma_heap_allocation_data` of `linux/dma-heap.h`.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct Request {
-    /// Bytes wanted.
-    pub len: u64,
-    /// 0; receives the descriptor.
-    pub fd: u32,
-    /// The descriptor's flags.
-    pub fd_flags: u32,
-    /// 0.
-    pub heap_flags: u64,
-}
-
-impl Request {
-    /// A good one, for `len` bytes.
-    pub fn of(len: u64) -> Self {
-        let fd_flags = (libc::O_RDWR | libc::O_CLOEXEC) as u32;
-        Self { len, fd: 0, fd_flags, heap_flags: 0 }
-    }
-}
-
-mod ioctl {
-    nix::ioctl_readwrite!(dma_heap_alloc, b'H', 0, super::Request);
-}
+pub use dmaheap_dmabuf::node::FOLDER as NODES;
+pub use dmaheap_dmabuf::sys::Allocation as Request;
 
 /// An open heap.
 #[derive(Debug)]
@@ -73,8 +47,8 @@ impl Heap {
     pub fn ask(&self, mut request: Request) -> nix::Result<OwnedFd> {
         // SAFETY: the ioctl reads and writes this structure of its own, which outlives the call.
         unsafe { self.ask_at(&raw mut request) }?;
-        // SAFETY: the call succeeded, so the descriptor is new and nobody else's.
-        Ok(unsafe { OwnedFd::from_raw_fd(request.fd as i32) })
+        // SAFETY: the call has just succeeded.
+        unsafe { sys::taken(&request) }
     }
 
     /// Sends the request at an address that may be bad.
@@ -83,7 +57,7 @@ impl Heap {
     /// If the kernel can write there, a `Request` must be there.
     pub unsafe fn ask_at(&self, request: *mut Request) -> nix::Result<()> {
         // SAFETY: the caller's promise; the kernel itself checks every access.
-        unsafe { ioctl::dma_heap_alloc(self.file.as_raw_fd(), request) }?;
+        unsafe { sys::heap_alloc(self.file.as_raw_fd(), request) }?;
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::ptr;
 
 use dmaheap_aidl::common::NativeHandle;
+use dmaheap_buffer::standard::PlaneLayout;
 use dmaheap_buffer::{Type, Usage, Value};
 use dmaheap_imapper::{AIMapper, AIMapperV5, ARect, BufferHandle, Code, VERSION};
 use libloading::Library;
@@ -24,6 +25,12 @@ const FOLDER: &str = "/vendor/lib64/hw";
 
 /// The whole buffer, whatever its size.
 pub const WHOLE: ARect = ARect { left: 0, top: 0, right: 0, bottom: 0 };
+
+/// The first byte behind all planes.
+pub fn end_of(planes: &[PlaneLayout]) -> usize {
+    let ends = planes.iter().map(|plane| plane.offset_in_bytes + plane.total_size_in_bytes);
+    ends.max().map_or(0, |end| end as usize)
+}
 
 type Load = unsafe extern "C" fn(*mut *const AIMapper) -> Code;
 
@@ -100,7 +107,12 @@ impl Mapper {
         let mut handle = ptr::null();
         // SAFETY: `raw` is a native handle with all that its counts say.
         judge(unsafe { (self.table.v5.import_buffer)(raw.as_ptr(), &mut handle) })?;
-        Ok(Imported { mapper: self, handle })
+        Ok(self.adopt(handle))
+    }
+
+    /// Takes over what was imported by a call on the table.
+    pub fn adopt(&self, handle: BufferHandle) -> Imported<'_> {
+        Imported { mapper: self, handle }
     }
 }
 
@@ -226,11 +238,12 @@ impl Imported<'_> {
         Ok(result)
     }
 
-    /// Bytes of the buffer.
+    /// Bytes of the first layer's planes, which a lock gives. The metadata ALLOCATION_SIZE counts
+    /// more than that.
     pub fn size(&self) -> Result<usize, Box<dyn Error>> {
-        match self.get(Type::AllocationSize)? {
-            Value::AllocationSize(size) => Ok(size.try_into()?),
-            other => Err(format!("{other:?} is no size").into()),
+        match self.get(Type::PlaneLayouts)? {
+            Value::PlaneLayouts(planes) => Ok(end_of(&planes)),
+            other => Err(format!("{other:?} are no planes").into()),
         }
     }
 

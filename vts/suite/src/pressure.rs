@@ -20,7 +20,7 @@ pub struct Pressure {
 impl Pressure {
     /// Fills memory; dropping it gives all back.
     pub fn new() -> io::Result<Self> {
-        let size = meminfo("MemAvailable:")?.saturating_sub(LEFT) as usize;
+        let size = meminfo("MemAvailable")?.saturating_sub(LEFT) as usize;
         let mut memory = MmapMut::map_anon(size)?;
         memory.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
         Ok(Self { memory })

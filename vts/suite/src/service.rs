@@ -31,8 +31,22 @@ pub struct State {
 }
 
 impl State {
-    /// As it is now.
+    /// As it is now, at rest. What this project's service takes from its stocks and what a client
+    /// leaks would cancel out while the stocks are being filled again.
     pub fn now() -> Result<State, Box<dyn Error>> {
+        for _ in 0..baseline::looks()? {
+            if is_at_rest()? {
+                let state = State::at_this_moment()?;
+                if is_at_rest()? {
+                    return Ok(state);
+                }
+            }
+            sleep(baseline::PAUSE);
+        }
+        Err("the service does not come to rest".into())
+    }
+
+    fn at_this_moment() -> Result<State, Box<dyn Error>> {
         let pid = pid()?;
         Ok(State {
             pid,
@@ -51,6 +65,13 @@ impl State {
     pub fn of_process(self, pid: u32) -> State {
         State { pid, ..self }
     }
+}
+
+/// Whether the service makes nothing ready just now. What another vendor's does, nobody knows.
+fn is_at_rest() -> Result<bool, Box<dyn Error>> {
+    let report: serde_json::Value =
+        serde_json::from_str(&dump(&["--json"])?).unwrap_or(serde_json::Value::Null);
+    Ok(report["at_rest"] != false)
 }
 
 /// The service's process, as the service manager knows it.

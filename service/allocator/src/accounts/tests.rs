@@ -3,6 +3,7 @@
 
 use super::*;
 use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
 /// A kernel's list of buffers in a folder of its own, and accounts for it.
 struct Bench {
@@ -14,7 +15,7 @@ impl Bench {
     fn new(name: &str) -> Bench {
         let folder = std::env::temp_dir().join(format!("accounts-{}-{name}", std::process::id()));
         fs::create_dir_all(folder.join("live")).unwrap();
-        let accounts = Accounts::new(&folder.join("live"));
+        let accounts = Accounts::new(LiveList::at(&folder.join("live")));
         Bench { folder, accounts }
     }
 
@@ -36,7 +37,7 @@ impl Bench {
     fn allocate(&self, caller: &Caller, size: u64, buffer: &OwnedFd) -> Result<()> {
         let ticket = self.accounts.admit(caller, &camera(), Bytes(size))?;
         let made = [("camera", Bytes(size), buffer)];
-        self.accounts.settle(caller, ticket, made.into_iter());
+        ticket.settle(made.into_iter());
         Ok(())
     }
 }
@@ -58,7 +59,9 @@ fn camera() -> Spec {
         contiguous: true,
         cached: true,
         protected: false,
+        size: None,
         per_uid: Some(Bytes(100)),
+        reserve: Vec::new(),
         domains: Vec::new(),
     }
 }
@@ -87,10 +90,42 @@ fn contexts_of_one_uid_share_its_limit() {
 #[test]
 fn what_is_admitted_counts_until_it_is_withdrawn() {
     let bench = Bench::new("admitted");
-    let ticket = bench.accounts.admit(&caller(1), &camera(), Bytes(60)).unwrap();
-    assert!(bench.accounts.admit(&caller(1), &camera(), Bytes(60)).is_err());
-    bench.accounts.withdraw(&caller(1), ticket);
-    assert!(bench.accounts.admit(&caller(1), &camera(), Bytes(60)).is_ok());
+    let (one, heap) = (caller(1), camera());
+    let ticket = bench.accounts.admit(&one, &heap, Bytes(60)).unwrap();
+    assert!(bench.accounts.admit(&one, &heap, Bytes(60)).is_err());
+    drop(ticket);
+    assert!(bench.accounts.admit(&one, &heap, Bytes(60)).is_ok());
+}
+
+/// As for a rule that degrades from one heap to another.
+#[test]
+fn a_ticket_for_two_heaps_respects_both_limits_and_gives_both_back() {
+    let bench = Bench::new("two");
+    let (one, first) = (caller(1), camera());
+    let second = Spec { name: "second".into(), ..camera() };
+    let ticket = bench.accounts.admit(&one, &first, Bytes(60)).unwrap();
+    ticket.admit(&second, Bytes(60)).unwrap();
+    assert!(matches!(ticket.admit(&second, Bytes(60)), Err(Error::Quota { .. })));
+    drop(ticket);
+    assert!(bench.accounts.admit(&one, &first, Bytes(100)).is_ok());
+    assert!(bench.accounts.admit(&one, &second, Bytes(100)).is_ok());
+}
+
+#[test]
+fn thousands_of_callers_with_one_failure_each_are_not_kept_for_ever() {
+    let bench = Bench::new("thousands");
+    let held = bench.buffer("held");
+    bench.allocate(&caller(7), 60, &held).unwrap();
+    for uid in 10_000..13_000 {
+        bench.accounts.fail(&caller(uid), &Error::BadCount(0));
+    }
+    let Statements { callers, forgotten, .. } = bench.accounts.statements();
+    assert!(callers.len() <= REMEMBERED + 1, "{} callers", callers.len());
+    assert_eq!(forgotten.failures + callers.len() as u64 - 1, 3000);
+    assert_eq!(forgotten.callers + callers.len() as u64, 3001);
+    // Those who hold something stay, and so do the newest.
+    assert_eq!(callers[0].live_bytes, Bytes(60));
+    assert_eq!(callers.last().map(|last| last.caller.uid), Some(12_999));
 }
 
 #[test]
@@ -100,10 +135,10 @@ fn statements_count_live_buffers_and_keep_totals_and_peaks() {
     bench.allocate(&caller(1), 40, &first).unwrap();
     bench.allocate(&caller(1), 50, &second).unwrap();
     bench.release(&first);
-    let (statements, heaps) = bench.accounts.statements();
+    let Statements { callers: statements, heaps, .. } = bench.accounts.statements();
     let [one] = &statements[..] else { panic!("one caller, not {statements:?}") };
     assert_eq!((one.live_buffers, one.live_bytes), (1, Bytes(50)));
-    assert_eq!((one.account.buffers, one.account.bytes), (2, Bytes(90)));
+    assert_eq!((one.account.totals.buffers, one.account.totals.bytes), (2, Bytes(90)));
     assert_eq!(heaps["camera"], Held { buffers: 1, bytes: Bytes(50), peak: Bytes(90) });
 }
 
@@ -113,8 +148,9 @@ fn released_buffers_are_forgotten_without_anybody_asking() {
     let unlimited = Spec { per_uid: None, ..camera() };
     for i in 0..10 * FEW {
         let buffer = bench.buffer(&i.to_string());
-        let ticket = bench.accounts.admit(&caller(1), &unlimited, Bytes(1)).unwrap();
-        bench.accounts.settle(&caller(1), ticket, [("camera", Bytes(1), &buffer)].into_iter());
+        let one = caller(1);
+        let ticket = bench.accounts.admit(&one, &unlimited, Bytes(1)).unwrap();
+        ticket.settle([("camera", Bytes(1), &buffer)].into_iter());
         bench.release(&buffer);
     }
     let entries = bench.accounts.lock().accounts[&caller(1)].entries.len();
@@ -123,12 +159,13 @@ fn released_buffers_are_forgotten_without_anybody_asking() {
 
 #[test]
 fn a_kernel_that_lists_no_buffers_sets_no_limits() {
-    let accounts = Accounts::new(Path::new("/nonexistent"));
+    let accounts = Accounts::new(LiveList::at(Path::new("/nonexistent")));
     for _ in 0..3 {
-        let ticket = accounts.admit(&caller(1), &camera(), Bytes(90)).unwrap();
+        let one = caller(1);
+        let ticket = accounts.admit(&one, &camera(), Bytes(90)).unwrap();
         let file = OwnedFd::from(File::open("/dev/null").unwrap());
-        accounts.settle(&caller(1), ticket, [("camera", Bytes(90), &file)].into_iter());
+        ticket.settle([("camera", Bytes(90), &file)].into_iter());
     }
-    let (statements, _) = accounts.statements();
-    assert_eq!((statements[0].account.buffers, statements[0].live_buffers), (3, 0));
+    let one = &accounts.statements().callers[0];
+    assert_eq!((one.account.totals.buffers, one.live_buffers), (3, 0));
 }

@@ -36,15 +36,6 @@ impl Arguments {
         Err(format!("{name} needs a value"))
     }
 
-    /// The values behind every `name`.
-    pub fn options(&mut self, name: &str) -> Result<Vec<String>, String> {
-        let mut values = Vec::new();
-        while let Some(value) = self.option(name)? {
-            values.push(value);
-        }
-        Ok(values)
-    }
-
     /// The value behind `name`, which must be given.
     pub fn required(&mut self, name: &str) -> Result<String, String> {
         self.option(name)?.ok_or_else(|| format!("{name} is missing; see `allocator help`"))

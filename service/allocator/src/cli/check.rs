@@ -3,13 +3,17 @@
 //! files agree with it?
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "host")]
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::{Arguments, Done, Outcome, print_json};
+use crate::finding::{Findings, Severity};
+use crate::policy;
+#[cfg(feature = "host")]
 use crate::policy::chain::{self, Board};
-use crate::policy::{self, Findings, Severity};
 use crate::{Error, Policy};
 
 /// One finding, with its file.
@@ -24,14 +28,8 @@ struct Report<'f> {
 
 pub(super) fn run(mut arguments: Arguments) -> Done {
     let json = arguments.flag("--json");
-    let mut paths = |name| -> Result<Vec<PathBuf>, String> {
-        Ok(arguments.options(name)?.into_iter().map(PathBuf::from).collect())
-    };
-    let board = Board {
-        sepolicy: paths("--sepolicy")?,
-        ueventd: paths("--ueventd")?,
-        device_tree: paths("--device-tree")?,
-    };
+    #[cfg(feature = "host")]
+    let board = board(&mut arguments)?;
     let files = arguments.rest()?;
     if files.is_empty() {
         return Err("which file? see `allocator help`".into());
@@ -40,10 +38,13 @@ pub(super) fn run(mut arguments: Arguments) -> Done {
     for file in &files {
         let text = policy::read(Path::new(file))?;
         match Policy::parse(file, &text) {
+            #[cfg(feature = "host")]
             Ok((policy, findings)) => {
                 all.push(findings);
                 all.extend(chain::check(&policy, file, &text, &board)?);
             }
+            #[cfg(not(feature = "host"))]
+            Ok((_, findings)) => all.push(findings),
             Err(Error::Policy(findings)) => all.push(findings),
             Err(other) => return Err(other.into()),
         }
@@ -56,6 +57,20 @@ pub(super) fn run(mut arguments: Arguments) -> Done {
         writeln!(out, "{}", summary(files.len(), &all))?;
     }
     Ok(if all.iter().any(Findings::has_errors) { Outcome::Bad } else { Outcome::Good })
+}
+
+/// The board's other files. They lie where it is built, and so does this.
+#[cfg(feature = "host")]
+fn board(arguments: &mut Arguments) -> Result<Board, String> {
+    let mut paths = |name| -> Result<Vec<PathBuf>, String> {
+        let each = std::iter::from_fn(|| arguments.option(name).transpose());
+        each.map(|path| path.map(PathBuf::from)).collect()
+    };
+    Ok(Board {
+        sepolicy: paths("--sepolicy")?,
+        ueventd: paths("--ueventd")?,
+        device_tree: paths("--device-tree")?,
+    })
 }
 
 fn reports(findings: &Findings) -> impl Iterator<Item = Report<'_>> {

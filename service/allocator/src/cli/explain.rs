@@ -4,15 +4,18 @@
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use dmaheap_aidl::allocator::BufferDescriptorInfo;
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use dmaheap_buffer::{Format, Layout, Usage};
+use dmaheap_dmabuf::node::FOLDER;
 use serde::Serialize;
 
 use super::{Arguments, Done, Outcome, load_policy, print_json};
-use crate::heap::{self, Heap};
-use crate::policy::Fallback;
+use crate::heap::Heap;
+use crate::policy::{HeapId, Rule};
+use crate::refill::Refill;
 use crate::{Policy, Request};
 
 /// The answer. Sizes are in bytes.
@@ -34,7 +37,8 @@ struct Explanation {
 struct LayoutReport {
     format: &'static str,
     fourcc: Option<String>,
-    stride_pixels: u32,
+    stride: u32,
+    stride_unit: &'static str,
     size: u64,
     planes: Vec<PlaneReport>,
 }
@@ -60,7 +64,7 @@ struct Verdict {
 struct Candidate {
     heap: String,
     /// When its turn comes.
-    role: &'static str,
+    role: String,
     contiguous: bool,
     nodes: Vec<String>,
     /// What it says on this machine; `None` where there are no heaps at all.
@@ -74,7 +78,7 @@ pub(super) fn run(mut arguments: Arguments) -> Done {
     let descriptor = descriptor(&mut arguments, &policy)?;
     arguments.finish()?;
     let request = Request::new(&descriptor, policy.vendor_bits())?;
-    let on_device = Path::new(heap::FOLDER).is_dir();
+    let on_device = Path::new(FOLDER).is_dir();
     let explanation = explain(&policy, &request, on_device);
     if json {
         print_json(&explanation)?;
@@ -131,17 +135,12 @@ fn explain(policy: &Policy, request: &Request, on_device: bool) -> Explanation {
         Err(error) => explanation.refused = Some(error.to_string()),
         Ok(plan) => {
             let rule = plan.rule;
-            let mut add = |role, heap: &Heap| {
-                explanation.heaps.push(Candidate::new(role, heap, &plan.layout, on_device));
+            let mut add = |role: String, heap: HeapId| {
+                let heap = Heap::new(policy.heaps.of(heap), &Arc::<Refill>::default());
+                explanation.heaps.push(Candidate::new(role, &heap, &plan.layout, on_device));
             };
-            add("first choice", &rule.heap);
-            for (role, fallback) in
-                [("if that is missing", &rule.missing), ("if that is exhausted", &rule.exhausted)]
-            {
-                if let Fallback::Degrade(heap) = fallback {
-                    add(role, heap);
-                }
-            }
+            add("first choice".to_owned(), rule.heap);
+            rule.fallbacks().for_each(|(when, heap)| add(format!("if that is {when}"), heap));
         }
     }
     explanation
@@ -150,8 +149,8 @@ fn explain(policy: &Policy, request: &Request, on_device: bool) -> Explanation {
 /// Rules up to the first that matches, and that the others are not reached.
 fn verdicts(policy: &Policy, request: &Request, layout: &Layout) -> Vec<Verdict> {
     let mut decided = false;
-    let verdict = |rule: &crate::policy::Rule| {
-        let mismatch = rule.mismatch(request.usage, layout);
+    let verdict = |rule: &Rule| {
+        let mismatch = policy.mismatch(rule, request.usage, layout);
         let matches = !decided && mismatch.is_none();
         let why = match &mismatch {
             _ if decided => "not reached".to_owned(),
@@ -159,7 +158,12 @@ fn verdicts(policy: &Policy, request: &Request, layout: &Layout) -> Vec<Verdict>
             None => "matches".to_owned(),
         };
         decided |= matches;
-        Verdict { rule: rule.name.clone(), heap: rule.heap.spec().name.clone(), matches, why }
+        Verdict {
+            rule: rule.name.clone(),
+            heap: policy.heaps.of(rule.heap).name.clone(),
+            matches,
+            why,
+        }
     };
     policy.rules.iter().map(verdict).collect()
 }
@@ -170,7 +174,8 @@ impl LayoutReport {
         LayoutReport {
             format: layout.format().name(),
             fourcc: fourcc.map(|code| String::from_utf8_lossy(&code).trim_end().to_owned()),
-            stride_pixels: layout.stride().0,
+            stride: layout.stride().0,
+            stride_unit: if layout.format().has_stride_in_bytes() { "bytes" } else { "pixels" },
             size: layout.size().0,
             planes: (layout.planes().iter())
                 .map(|plane| PlaneReport {
@@ -185,12 +190,12 @@ impl LayoutReport {
 
 impl Candidate {
     /// On a device, what becomes of an attempt to allocate.
-    fn new(role: &'static str, heap: &Heap, layout: &Layout, on_device: bool) -> Candidate {
+    fn new(role: String, heap: &Heap, layout: &Layout, on_device: bool) -> Candidate {
         let spec = heap.spec();
-        let attempt = on_device.then(|| heap.allocate(layout.size()));
+        let attempt = on_device.then(|| heap.make(layout.size()));
         let works_here = attempt.as_ref().is_some_and(Result::is_ok);
         let here = attempt.map(|attempt| match attempt {
-            Ok((_, device)) => format!("{} gives it", device.node()),
+            Ok((_, device)) => format!("{} gives it", device.name()),
             Err(error) => error.to_string(),
         });
         Candidate {
@@ -247,8 +252,8 @@ impl fmt::Display for Explanation {
 impl fmt::Display for LayoutReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fourcc = self.fourcc.as_deref().unwrap_or("no fourcc");
-        let (format, stride, size) = (self.format, self.stride_pixels, self.size);
-        writeln!(f, "layout   {format} ({fourcc}), stride {stride} pixels, {size} bytes")?;
+        let LayoutReport { format, stride, stride_unit, size, .. } = self;
+        writeln!(f, "layout   {format} ({fourcc}), stride {stride} {stride_unit}, {size} bytes")?;
         for (i, plane) in self.planes.iter().enumerate() {
             let PlaneReport { offset, stride, rows } = plane;
             writeln!(f, "plane {i}  at {offset}, {rows} rows of {stride} bytes")?;

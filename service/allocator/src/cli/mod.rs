@@ -28,9 +28,9 @@ usage: allocator [--policy FILE]
            it also tries to allocate one
        allocator check [--json] [--sepolicy DIR]... [--ueventd FILE]...
                        [--device-tree FILE]... FILE...
-           validate policy files; with a board's other files, also that each
-           heap has a node, an owner, a label and the rules it needs, and no
-           more of them
+           validate policy files; with a board's other files, which are not on
+           it, also that each heap has a node, an owner, a label and the rules
+           it needs, and no more of them
        allocator dump [--json]
            the state of the running service
 ";

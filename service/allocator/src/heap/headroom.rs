@@ -11,11 +11,11 @@
 //! is not, it matters what the kernel could free, and that takes reading a
 //! file.
 
-use std::fs;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dmaheap_buffer::Bytes;
+use dmaheap_dmabuf::kernel::MemInfo;
 use nix::sys::sysinfo::sysinfo;
 
 /// Small requests do not look each time, but once for each so many bytes.
@@ -41,35 +41,25 @@ impl Headroom {
         if self.is_free(size) {
             return true;
         }
-        available(&meminfo()).is_none_or(|available| size < available)
+        let meminfo = MemInfo::read().ok();
+        meminfo.and_then(|meminfo| available(&meminfo)).is_none_or(|available| size < available)
     }
 
     /// Whether so much is free even if all of the CMA memory is.
     fn is_free(&self, size: Bytes) -> bool {
-        let cma = self.cma.get_or_init(|| value(&meminfo(), "CmaTotal:").unwrap_or_default());
+        let all = || MemInfo::read().ok()?.value("CmaTotal");
+        let cma = self.cma.get_or_init(|| all().unwrap_or_default());
         let free = sysinfo().map_or(0, |info| info.ram_unused());
         cma.checked_add(size).is_some_and(|needed| needed.0 < free)
     }
 }
 
-/// The system's account of its memory; nothing where it cannot be read.
-fn meminfo() -> String {
-    fs::read_to_string("/proc/meminfo").unwrap_or_default()
-}
-
 /// What can be had without ending a process. Free CMA memory counts as
 /// available to the kernel, but a heap's pages cannot be moved and so cannot
 /// come from it.
-fn available(meminfo: &str) -> Option<Bytes> {
-    let lent = value(meminfo, "CmaFree:").unwrap_or_default();
-    Some(Bytes(value(meminfo, "MemAvailable:")?.0.saturating_sub(lent.0)))
-}
-
-/// A line of `/proc/meminfo`.
-fn value(meminfo: &str, key: &str) -> Option<Bytes> {
-    let value = meminfo.lines().find_map(|line| line.strip_prefix(key))?;
-    let kib: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
-    Some(Bytes(kib.saturating_mul(1024)))
+fn available(meminfo: &MemInfo) -> Option<Bytes> {
+    let lent = meminfo.value("CmaFree").unwrap_or_default();
+    Some(Bytes(meminfo.value("MemAvailable")?.0.saturating_sub(lent.0)))
 }
 
 #[cfg(test)]
@@ -78,8 +68,9 @@ mod tests {
 
     #[test]
     fn free_cma_memory_is_not_available() {
-        let meminfo = "MemFree:  900 kB\nMemAvailable:    1000 kB\nCmaFree:          300 kB\n";
-        assert_eq!(available(meminfo), Some(Bytes(700 * 1024)));
+        let available = |text| available(&MemInfo::new(text));
+        let lent = "MemFree:  900 kB\nMemAvailable:    1000 kB\nCmaFree:          300 kB\n";
+        assert_eq!(available(lent), Some(Bytes(700 * 1024)));
         assert_eq!(available("MemAvailable: 5 kB\n"), Some(Bytes(5 * 1024)));
         assert_eq!(available(""), None);
     }

@@ -1,59 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One kind of memory: a logical heap, and the device node it turned out to
-//! be on this board.
+//! One kind of memory: a heap of the policy, and the device node it turned out
+//! to be on this board.
 //!
 //! A heap is opened when it is first needed and stays open. While no node can
 //! be opened every request tries again, so a heap that appears late, or whose
-//! permissions are repaired, comes into use without a restart.
+//! permissions are repaired, comes into use without a restart. A node that
+//! turns out to be no heap after all is closed, and looked for again.
 
 mod headroom;
-mod node;
-mod reserve;
 
-use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use dmaheap_buffer::Bytes;
+use dmaheap_dmabuf::Node;
+use dmaheap_dmabuf::node::FOLDER;
 use nix::errno::Errno;
 
 use crate::error::{Error, Result};
-use crate::sys;
+use crate::policy::Spec;
+use crate::refill::Refill;
+use crate::stock::Stock;
 use headroom::Headroom;
-pub use node::{FOLDER, Refusal};
-pub use reserve::Shelf;
 
-/// What the policy file says about a heap.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spec {
-    /// The name that rules use.
-    pub name: String,
-    /// Device nodes under [`FOLDER`] to try in order: kernels and boards call
-    /// the same memory by different names.
-    pub nodes: Vec<String>,
-    /// Whether every buffer is one physical segment.
-    pub contiguous: bool,
-    /// Whether the CPU's view of it is cached.
-    pub cached: bool,
-    /// Whether it is out of the CPU's reach.
-    pub protected: bool,
-    /// The most that one uid may hold.
-    pub per_uid: Option<Bytes>,
-    /// SELinux domains that may open its nodes beside the allocator's.
-    pub domains: Vec<String>,
-}
-
-/// A heap of the policy file, open or not.
+/// A heap, open or not.
 #[derive(Debug)]
 pub struct Heap {
     spec: Spec,
-    device: RwLock<Option<Arc<Device>>>,
+    device: RwLock<Option<Arc<Node>>>,
     reserve: Vec<Shelf>,
     headroom: Headroom,
     counters: Mutex<Counters>,
 }
 
-/// What a heap has done since the service started.
+/// Buffers of one size that are held ready.
+#[derive(Debug)]
+pub struct Shelf {
+    /// Size of each.
+    pub size: Bytes,
+    /// Those there are.
+    pub stock: Stock<OwnedFd>,
+}
+
+/// What a heap has done since the service started, for those who ask for its
+/// memory; metadata and what is held ready do not count.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
     /// Buffers it gave.
@@ -64,20 +55,18 @@ pub struct Counters {
     pub last_failure: Option<String>,
 }
 
-/// An open heap.
-#[derive(Debug)]
-pub struct Device {
-    file: File,
-    node: String,
-}
+/// A dma-buf, and the node that it is from.
+pub type Memory = (OwnedFd, Arc<Node>);
 
 impl Heap {
-    /// A heap that has not been opened yet, with nothing on its shelves.
-    pub fn new(spec: Spec, reserve: Vec<Shelf>) -> Heap {
+    /// A heap that has not been opened yet, with nothing held ready.
+    pub fn new(spec: &Spec, refill: &Arc<Refill>) -> Heap {
         Heap {
-            spec,
+            spec: spec.clone(),
             device: RwLock::new(None),
-            reserve,
+            reserve: (spec.reserve.iter())
+                .map(|part| Shelf { size: part.size, stock: Stock::new(part.count, refill) })
+                .collect(),
             headroom: Headroom::default(),
             counters: Mutex::default(),
         }
@@ -102,7 +91,7 @@ impl Heap {
     ///
     /// # Errors
     /// [`Error::HeapMissing`] if no node can be opened, with the reason for each.
-    pub fn device(&self) -> Result<Arc<Device>> {
+    pub fn device(&self) -> Result<Arc<Node>> {
         let open = self.device.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(device) = open {
             return Ok(device);
@@ -112,32 +101,28 @@ impl Heap {
             return Ok(device.clone());
         }
         let device = Arc::new(self.open()?);
-        log::info!("heap {} is {}/{}", self.spec.name, FOLDER, device.node);
+        log::info!("heap {} is {}/{}", self.spec.name, FOLDER, device.name());
         Ok(slot.insert(device).clone())
     }
 
-    fn open(&self) -> Result<Device> {
+    fn open(&self) -> Result<Node> {
         let mut refusals = Vec::new();
         for node in &self.spec.nodes {
-            match node::open(node) {
-                Ok(file) => return Ok(Device { file, node: node.clone() }),
+            match Node::open(node) {
+                Ok(node) => return Ok(node),
                 Err(refusal) => refusals.push(refusal),
             }
         }
         Err(Error::HeapMissing { heap: self.spec.name.clone(), refusals })
     }
 
-    /// One zeroed buffer of at least `size`, from the shelf if one fits.
+    /// One zeroed buffer of at least `size` for a client, from what is held
+    /// ready if that fits.
     ///
     /// # Errors
-    /// [`Error::HeapMissing`], [`Error::HeapExhausted`], or [`Error::System`]
-    /// if this process ran out of file descriptors.
-    pub fn allocate(&self, size: Bytes) -> Result<(OwnedFd, Arc<Device>)> {
-        let result = self.device().and_then(|device| {
-            let held = self.reserve.iter().find_map(|shelf| shelf.take(size));
-            let buffer = held.map_or_else(|| self.allocate_fresh(&device, size), Ok)?;
-            Ok((buffer, device))
-        });
+    /// Those of [`Heap::make`].
+    pub fn serve(&self, size: Bytes) -> Result<Memory> {
+        let result = self.serve_uncounted(size);
         let mut counters = self.lock_counters();
         match &result {
             Ok(_) => counters.served = counters.served.saturating_add(1),
@@ -149,34 +134,64 @@ impl Heap {
         result
     }
 
-    /// Fills its shelves.
-    ///
-    /// # Errors
-    /// Those of [`Heap::allocate`], which is not counted as one of its failures.
-    pub fn fill(&self) -> Result<()> {
-        for shelf in &self.reserve {
-            while shelf.lacks() {
-                shelf.put(self.allocate_fresh(&*self.device()?, shelf.size)?);
-            }
+    fn serve_uncounted(&self, size: Bytes) -> Result<Memory> {
+        let fitting = self.reserve.iter().filter(|shelf| shelf.fits(size));
+        if let Some(buffer) = fitting.clone().find_map(|shelf| shelf.stock.take()) {
+            return Ok((buffer, self.device()?));
         }
-        Ok(())
+        let made = self.make(size)?;
+        fitting.for_each(|shelf| shelf.stock.hurry());
+        Ok(made)
     }
 
-    fn allocate_fresh(&self, device: &Device, size: Bytes) -> Result<OwnedFd> {
+    /// One zeroed buffer of at least `size`, fresh from the kernel.
+    ///
+    /// # Errors
+    /// [`Error::HeapMissing`], [`Error::HeapExhausted`], or [`Error::System`]
+    /// if this process ran out of file descriptors.
+    pub fn make(&self, size: Bytes) -> Result<Memory> {
+        let device = self.device()?;
         let spared = self.spec.contiguous || self.headroom.allows(size);
-        let buffer =
-            if spared { sys::allocate(device.file.as_fd(), size) } else { Err(Errno::ENOMEM) };
-        buffer.map_err(|cause| match cause {
+        let buffer = if spared { device.allocate(size) } else { Err(Errno::ENOMEM) };
+        match buffer {
+            Ok(buffer) => Ok((buffer, device)),
+            Err(cause) => Err(self.failure(&device, size, cause)),
+        }
+    }
+
+    /// Makes ready what is wanted. When to try again, if some is still wanted.
+    pub fn fill(&self, now: Instant) -> Option<Instant> {
+        let again = self.reserve.iter().filter_map(|shelf| {
+            shelf.stock.fill(now, || self.make(shelf.size).map(|(buffer, _)| buffer))
+        });
+        again.min()
+    }
+
+    fn failure(&self, device: &Arc<Node>, size: Bytes, cause: Errno) -> Error {
+        match cause {
+            Errno::ENOTTY => {
+                self.forget(device);
+                let refusals = vec![device.disown()];
+                Error::HeapMissing { heap: self.spec.name.clone(), refusals }
+            }
             Errno::EMFILE | Errno::ENFILE => {
                 Error::System { what: "opening a file descriptor for a buffer", cause }
             }
             cause => Error::HeapExhausted {
                 heap: self.spec.name.clone(),
-                node: device.node.clone(),
+                node: device.name().to_owned(),
                 size,
                 cause,
             },
-        })
+        }
+    }
+
+    /// Closes a device that is none of a heap's; the next request looks again.
+    fn forget(&self, device: &Arc<Node>) {
+        let mut slot = self.device.write().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, device)) {
+            *slot = None;
+        }
     }
 
     fn lock_counters(&self) -> MutexGuard<'_, Counters> {
@@ -184,9 +199,23 @@ impl Heap {
     }
 }
 
-impl Device {
-    /// The node's name under [`FOLDER`].
-    pub fn node(&self) -> &str {
-        &self.node
+impl Shelf {
+    /// Whether a request of `size` can have one, and not more than a quarter
+    /// of it would be wasted.
+    fn fits(&self, size: Bytes) -> bool {
+        let least = self.size.0.saturating_sub(self.size.0 / 4);
+        (least..=self.size.0).contains(&size.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_large_and_wasteful_requests_get_nothing_that_is_held() {
+        let shelf = Shelf { size: Bytes(8192), stock: Stock::new(1, &Arc::default()) };
+        let fits = |size| shelf.fits(Bytes(size));
+        assert_eq!([8193, 8192, 6144, 6143, 4096].map(fits), [false, true, true, false, false]);
     }
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use dmaheap_buffer::{Constraints, Usage};
 
+use super::heaps::Spec;
+use super::model::Policy;
+use super::rule::{Rule, When};
 use super::source::{self, Source};
-use super::{Fallback, Findings, Policy, Rule, When};
-use crate::heap::Heap;
+use crate::finding::Findings;
 
 /// Notes everything that contradicts itself or cannot be of any effect.
 pub(super) fn check(policy: &Policy, source: Source<'_>, findings: &mut Findings) {
@@ -31,15 +33,31 @@ struct Checker<'a> {
     findings: &'a mut Findings,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    fn heap(&self, rule: &Rule) -> &'a Spec {
+        self.policy.heaps.of(rule.heap)
+    }
+
+    /// Whether everything that matches `second` also matches `first`.
+    fn covers_rule(&self, first: &Rule, second: &Rule) -> bool {
+        let format_covered = first.formats.is_empty()
+            || (!second.formats.is_empty()
+                && second.formats.iter().all(|format| first.formats.contains(format)));
+        self.heap(first).protected == self.heap(second).protected
+            && covers(&first.when, &second.when)
+            && format_covered
+            && first.size.contains(second.size.start())
+            && first.size.contains(second.size.end())
+    }
+
     fn heaps(&mut self) {
         let policy = self.policy;
-        let mut used = BTreeSet::from([policy.metadata_heap.spec().name.as_str()]);
+        let mut used = BTreeSet::from([policy.metadata_heap]);
         for rule in &policy.rules {
-            used.insert(&rule.heap.spec().name);
-            used.extend(fallbacks(rule).map(|(_, heap)| heap.spec().name.as_str()));
+            used.insert(rule.heap);
+            used.extend(rule.fallbacks().map(|(_, heap)| heap));
         }
-        for spec in policy.heaps.iter().map(|heap| heap.spec()) {
+        for (id, spec) in policy.heaps.iter() {
             let line = |key| self.source.line(&source::heap(&spec.name), 0, key);
             if spec.nodes.is_empty()
                 || spec.nodes.iter().any(|node| node.is_empty() || node.contains('/'))
@@ -50,7 +68,7 @@ impl Checker<'_> {
                     "list the names it may have under /dev/dma_heap, best first, without any folder",
                 );
             }
-            if !used.contains(spec.name.as_str()) {
+            if !used.contains(&id) {
                 self.findings.warning(
                     line(""),
                     format!("nobody uses heap {}", spec.name),
@@ -61,7 +79,7 @@ impl Checker<'_> {
     }
 
     fn metadata_heap(&mut self) {
-        let spec = self.policy.metadata_heap.spec();
+        let spec = self.policy.heaps.of(self.policy.metadata_heap);
         if spec.protected {
             self.findings.error(
                 self.source.line("", 0, "metadata_heap"),
@@ -72,13 +90,13 @@ impl Checker<'_> {
     }
 
     fn contiguity(&mut self, i: usize, rule: &Rule) {
-        if rule.contiguous && !rule.heap.spec().contiguous {
+        let heap = self.heap(rule);
+        if rule.contiguous && !heap.contiguous {
             self.findings.error(
                 self.source.line(source::RULES, i, "contiguous"),
                 format!(
                     "rule {:?} needs contiguous memory, and heap {} is not contiguous",
-                    rule.name,
-                    rule.heap.spec().name
+                    rule.name, heap.name
                 ),
                 "name a heap with contiguous = true",
             );
@@ -86,13 +104,13 @@ impl Checker<'_> {
     }
 
     fn fallbacks(&mut self, i: usize, rule: &Rule) {
-        for (key, heap) in fallbacks(rule) {
-            let (own, other) = (rule.heap.spec(), heap.spec());
+        for (key, heap) in rule.fallbacks() {
+            let (own, other) = (self.heap(rule), self.policy.heaps.of(heap));
             let complaint = if rule.contiguous && !other.contiguous {
                 "needs contiguous memory and degrades to scattered memory"
             } else if own.protected != other.protected {
                 "degrades between protected and unprotected memory"
-            } else if own.name == other.name {
+            } else if rule.heap == heap {
                 "degrades to its own heap"
             } else {
                 continue;
@@ -114,7 +132,7 @@ impl Checker<'_> {
                 format!("rule {:?} can never match", rule.name),
                 "compare its `none` with its `all` and `any`, and its two sizes",
             );
-        } else if let Some(first) = earlier().find(|first| covers_rule(first, rule)) {
+        } else if let Some(first) = earlier().find(|first| self.covers_rule(first, rule)) {
             self.findings.error(
                 line("name"),
                 format!(
@@ -134,7 +152,7 @@ impl Checker<'_> {
     }
 
     fn cache(&mut self, i: usize, rule: &Rule) {
-        let spec = rule.heap.spec();
+        let spec = self.heap(rule);
         let often = [Usage::CPU_READ_OFTEN, Usage::CPU_WRITE_OFTEN];
         let for_cpu = rule.when.any.iter().chain(&rule.when.all).any(|usage| often.contains(usage));
         if for_cpu && !spec.cached {
@@ -171,7 +189,7 @@ impl Checker<'_> {
 
     fn catch_all(&mut self) {
         let rules = &self.policy.rules;
-        if !rules.iter().any(|rule| is_unconditional(rule) && !rule.heap.spec().protected) {
+        if !rules.iter().any(|rule| is_unconditional(rule) && !self.heap(rule).protected) {
             self.findings.warning(
                 self.source.line(source::RULES, rules.len().saturating_sub(1), "name"),
                 "no rule takes what the others leave, which is then refused as UNSUPPORTED",
@@ -195,33 +213,11 @@ impl Checker<'_> {
     }
 }
 
-/// The heaps a rule may degrade to, and the key that says so.
-fn fallbacks(rule: &Rule) -> impl Iterator<Item = (&'static str, &Heap)> {
-    [("missing", &rule.missing), ("exhausted", &rule.exhausted)].into_iter().filter_map(
-        |(key, fallback)| match fallback {
-            Fallback::Refuse => None,
-            Fallback::Degrade(heap) => Some((key, &**heap)),
-        },
-    )
-}
-
 fn is_unconditional(rule: &Rule) -> bool {
     covers(&rule.when, &When::default())
         && rule.formats.is_empty()
         && rule.size.start().0 == 0
         && rule.size.end().0 == u64::MAX
-}
-
-/// Whether everything that matches `second` also matches `first`.
-fn covers_rule(first: &Rule, second: &Rule) -> bool {
-    let format_covered = first.formats.is_empty()
-        || (!second.formats.is_empty()
-            && second.formats.iter().all(|format| first.formats.contains(format)));
-    first.heap.spec().protected == second.heap.spec().protected
-        && covers(&first.when, &second.when)
-        && format_covered
-        && first.size.contains(second.size.start())
-        && first.size.contains(second.size.end())
 }
 
 /// Whether every usage that meets `second` also meets `first`. May say no

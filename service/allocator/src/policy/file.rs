@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Findings;
 use super::source::Source;
+use crate::finding::Findings;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +41,7 @@ pub(super) struct Heap {
     pub cached: bool,
     #[serde(default)]
     pub protected: bool,
+    pub size: Option<String>,
     pub per_uid: Option<String>,
     #[serde(default)]
     pub reserve: Vec<String>,

@@ -3,22 +3,22 @@
 //! heap, usage or format is looked up.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use dmaheap_buffer::{Bytes, Constraints, Format, Pixels, Usage};
 
 use super::file::{self, File};
+use super::heaps::{HeapId, PerHeap, Reserve, Spec};
+use super::model::{Alignment, Limits, Policy, Resolution};
+use super::rule::{Fallback, Rule, RuleId, When};
 use super::source::{self, Source};
-use super::{Alignment, Fallback, Findings, Limits, Policy, Resolution, Rule, When};
-use crate::heap::{Heap, Shelf, Spec};
+use crate::finding::Findings;
 
 /// Builds the policy. `None` if a name could not be resolved; other errors
 /// are only in the findings.
 pub(super) fn build(file: &File, source: Source<'_>, findings: &mut Findings) -> Option<Policy> {
-    let mut builder = Builder { source, findings, vendor: BTreeMap::new(), heaps: BTreeMap::new() };
-    builder.vendor_usage(file);
-    builder.heaps(file);
+    let mut builder = Builder { source, findings, file, vendor: BTreeMap::new() };
+    builder.vendor_usage();
+    let heaps: Vec<Spec> = file.heaps.iter().map(|(name, heap)| builder.spec(name, heap)).collect();
     let rules: Vec<_> =
         file.rules.iter().enumerate().map(|(i, rule)| builder.rule(i, rule)).collect();
     let resolutions: Vec<_> = file
@@ -35,7 +35,7 @@ pub(super) fn build(file: &File, source: Source<'_>, findings: &mut Findings) ->
         resolutions: resolutions.into_iter().collect::<Option<_>>()?,
         metadata_heap: metadata_heap?,
         vendor_usage: builder.vendor,
-        heaps: builder.heaps.into_values().collect(),
+        heaps: PerHeap::new(heaps)?,
         alignment: alignments(&file.alignment),
         limits: limits?,
     })
@@ -44,13 +44,13 @@ pub(super) fn build(file: &File, source: Source<'_>, findings: &mut Findings) ->
 struct Builder<'a> {
     source: Source<'a>,
     findings: &'a mut Findings,
+    file: &'a File,
     vendor: BTreeMap<String, Usage>,
-    heaps: BTreeMap<&'a str, Arc<Heap>>,
 }
 
-impl<'a> Builder<'a> {
-    fn vendor_usage(&mut self, file: &'a File) {
-        for (name, bit) in &file.vendor_usage {
+impl Builder<'_> {
+    fn vendor_usage(&mut self) {
+        for (name, bit) in &self.file.vendor_usage {
             match Usage::vendor(*bit) {
                 Ok(usage) => {
                     self.vendor.insert(name.clone(), usage);
@@ -64,43 +64,41 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn heaps(&mut self, file: &'a File) {
-        for (name, heap) in &file.heaps {
-            let header = source::heap(name);
-            let at = |builder: &Self, key| builder.source.line(&header, 0, key);
-            let per_uid = heap.per_uid.as_ref().map(|text| self.size(text, at(self, "per_uid")));
-            let reserve: Vec<_> = (heap.reserve.iter())
-                .filter_map(|text| self.shelf(text, at(self, "reserve")))
-                .collect();
-            let spec = Spec {
-                name: name.clone(),
-                nodes: heap.nodes.clone(),
-                contiguous: heap.contiguous,
-                cached: heap.cached,
-                protected: heap.protected,
-                per_uid: per_uid.flatten(),
-                domains: heap.domains.clone(),
-            };
-            self.heaps.insert(name, Arc::new(Heap::new(spec, reserve)));
+    fn spec(&mut self, name: &str, heap: &file::Heap) -> Spec {
+        let header = source::heap(name);
+        let at = |builder: &Self, key| builder.source.line(&header, 0, key);
+        let size = heap.size.as_ref().map(|text| self.size(text, at(self, "size")));
+        let per_uid = heap.per_uid.as_ref().map(|text| self.size(text, at(self, "per_uid")));
+        let reserve = heap.reserve.iter();
+        Spec {
+            name: name.to_owned(),
+            nodes: heap.nodes.clone(),
+            contiguous: heap.contiguous,
+            cached: heap.cached,
+            protected: heap.protected,
+            size: size.flatten(),
+            per_uid: per_uid.flatten(),
+            reserve: reserve.filter_map(|text| self.reserve(text, at(self, "reserve"))).collect(),
+            domains: heap.domains.clone(),
         }
     }
 
     /// A number of buffers and their size: "3 x 8100 KiB".
-    fn shelf(&mut self, text: &str, line: usize) -> Option<Shelf> {
-        let shelf = text
-            .split_once(" x ")
-            .and_then(|(count, size)| Some(Shelf::new(parse_size(size)?, count.parse().ok()?)));
-        if shelf.is_none() {
+    fn reserve(&mut self, text: &str, line: usize) -> Option<Reserve> {
+        let reserve = text.split_once(" x ").and_then(|(count, size)| {
+            Some(Reserve { count: count.parse().ok()?, size: parse_size(size)? })
+        });
+        if reserve.is_none() {
             let hint = "write how many buffers of which size, as in \"3 x 8100 KiB\"";
             self.findings.error(line, format!("{text:?} is no reserve"), hint);
         }
-        shelf
+        reserve
     }
 
-    fn heap(&mut self, name: &str, line: usize) -> Option<Arc<Heap>> {
-        let heap = self.heaps.get(name).cloned();
+    fn heap(&mut self, name: &str, line: usize) -> Option<HeapId> {
+        let heap = self.file.heaps.keys().position(|known| known == name).map(HeapId::nth);
         if heap.is_none() {
-            let known: Vec<&str> = self.heaps.keys().copied().collect();
+            let known: Vec<&str> = self.file.heaps.keys().map(String::as_str).collect();
             self.findings.error(
                 line,
                 format!("there is no heap {name:?}"),
@@ -127,6 +125,7 @@ impl<'a> Builder<'a> {
             None => Some(Bytes(u64::MAX)),
         };
         Some(Rule {
+            id: RuleId(i),
             name: rule.name.clone(),
             when: when?,
             formats: formats.into_iter().collect::<Option<_>>()?,
@@ -135,7 +134,6 @@ impl<'a> Builder<'a> {
             contiguous: rule.contiguous,
             missing: missing?,
             exhausted: exhausted?,
-            hits: AtomicU64::new(0),
         })
     }
 

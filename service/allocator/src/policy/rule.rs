@@ -3,12 +3,10 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use dmaheap_buffer::{Bytes, Format, Layout, Usage};
 
-use crate::heap::Heap;
+use super::heaps::HeapId;
 
 /// A condition on the usage.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +22,8 @@ pub struct When {
 /// Which requests a heap serves.
 #[derive(Debug)]
 pub struct Rule {
+    /// Its place among the others.
+    pub id: RuleId,
     /// For messages, the dump and the metadata.
     pub name: String,
     /// The use it is for.
@@ -33,24 +33,26 @@ pub struct Rule {
     /// The buffer sizes it is for.
     pub size: RangeInclusive<Bytes>,
     /// Where the memory comes from.
-    pub heap: Arc<Heap>,
+    pub heap: HeapId,
     /// Whether a buffer of several physical segments would be useless.
     pub contiguous: bool,
     /// What happens if the heap has no device.
     pub missing: Fallback,
     /// What happens if the heap has no memory left.
     pub exhausted: Fallback,
-    /// How many requests fell under it.
-    pub(super) hits: AtomicU64,
 }
 
+/// Which of a policy's rules: its place in their order, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleId(pub usize);
+
 /// What happens when a rule's heap cannot serve.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
     /// The request fails.
     Refuse,
     /// The memory comes from another heap, and everyone is told.
-    Degrade(Arc<Heap>),
+    Degrade(HeapId),
 }
 
 /// Why a rule was passed over.
@@ -86,21 +88,18 @@ impl When {
 }
 
 impl Rule {
-    /// Notes that a request fell under it.
-    pub fn count_hit(&self) {
-        self.hits.fetch_add(1, Ordering::Relaxed);
+    /// The heaps it may degrade to, and the keys that say so.
+    pub fn fallbacks(&self) -> impl Iterator<Item = (&'static str, HeapId)> + use<> {
+        [("missing", self.missing), ("exhausted", self.exhausted)].into_iter().filter_map(
+            |(key, fallback)| match fallback {
+                Fallback::Refuse => None,
+                Fallback::Degrade(heap) => Some((key, heap)),
+            },
+        )
     }
 
-    /// How many requests fell under it.
-    pub fn hits(&self) -> u64 {
-        self.hits.load(Ordering::Relaxed)
-    }
-
-    /// Why a buffer does not fall under this rule, if it does not.
-    pub fn mismatch(&self, usage: Usage, layout: &Layout) -> Option<Mismatch<'_>> {
-        if self.heap.spec().protected != usage.contains(Usage::PROTECTED) {
-            return Some(Mismatch::Protection);
-        }
+    /// Why a buffer does not meet this rule's conditions, if it does not.
+    pub(super) fn mismatch(&self, usage: Usage, layout: &Layout) -> Option<Mismatch<'_>> {
         self.when.mismatch(usage).or_else(|| {
             if !self.formats.is_empty() && !self.formats.contains(&layout.format()) {
                 Some(Mismatch::Format(&self.formats))

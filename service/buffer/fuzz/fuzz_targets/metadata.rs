@@ -4,8 +4,8 @@
 
 use std::sync::atomic::AtomicU32;
 
-use dmaheap_buffer::metadata::settable::{Shared, is_settable};
-use dmaheap_buffer::metadata::{HEADER_SIZE, Header};
+use dmaheap_buffer::header::{HEADER_SIZE, Header};
+use dmaheap_buffer::settable::{Shared, is_settable};
 use dmaheap_buffer::{Type, Value};
 use libfuzzer_sys::fuzz_target;
 

@@ -7,11 +7,13 @@
 //! no byte at all, not even a name. Types and values are those of
 //! `android.hardware.graphics.common`.
 
-mod constant;
+mod initial;
 mod plane;
+mod rect;
 mod wire;
 
 pub use plane::{PlaneComponent, PlaneLayout};
+pub use rect::Rect;
 
 use crate::Error;
 use wire::{Reader, put_bytes, put_extendable};
@@ -54,7 +56,7 @@ types! {
     PixelFormatModifier = 8,
     /// What the buffer was allocated for.
     Usage = 9,
-    /// Bytes of the whole buffer.
+    /// Bytes of all memory behind the buffer.
     AllocationSize = 10,
     /// Whether only trusted devices may read it.
     ProtectedContent = 11,
@@ -66,7 +68,7 @@ types! {
     ChromaSiting = 14,
     /// Where each plane and component lies.
     PlaneLayouts = 15,
-    /// The part of each layer that is to be shown.
+    /// The part of each plane that is to be shown.
     Crop = 16,
     /// What the numbers mean as colours.
     Dataspace = 17,
@@ -80,7 +82,7 @@ types! {
     Smpte2094_40 = 21,
     /// Dynamic metadata of the other kind.
     Smpte2094_10 = 22,
-    /// Pixels from row to row.
+    /// From row to row, in the unit that the format defines.
     Stride = 23,
 }
 
@@ -105,16 +107,6 @@ pub struct Extendable {
     pub value: i64,
 }
 
-/// A rectangle of pixels: `Rect`. Right and bottom are outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Rect {
-    pub left: i32,
-    pub top: i32,
-    pub right: i32,
-    pub bottom: i32,
-}
-
 /// A value with its type.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
@@ -130,6 +122,8 @@ pub enum Value {
     PixelFormatModifier(u64),
     /// `BufferUsage` bits.
     Usage(u64),
+    /// Pixels, metadata and reserved region, with what was added so that they
+    /// are whole pages of 4 KiB. Not what a lock maps: that is in the planes.
     AllocationSize(u64),
     /// 1 if it is.
     ProtectedContent(u64),
@@ -137,7 +131,7 @@ pub enum Value {
     Interlaced(Extendable),
     ChromaSiting(Extendable),
     PlaneLayouts(Vec<PlaneLayout>),
-    /// One, which holds for every layer.
+    /// One for each plane, in its samples; they hold for every layer.
     Crop(Vec<Rect>),
     Dataspace(i32),
     BlendMode(i32),

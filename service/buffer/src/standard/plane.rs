@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `PlaneLayout`: a plane as clients of the mapper see it.
 
-use super::Extendable;
 use super::wire::{Reader, put_extendable};
+use super::{Extendable, Rect};
 use crate::format::{Component, Sampling};
 use crate::layout::{Layout, Plane};
 
@@ -52,18 +52,16 @@ impl PlaneLayout {
     }
 
     fn new(layout: &Layout, plane: &Plane, sampling: &Sampling) -> PlaneLayout {
-        // Where pixels are packed, a sample has no size of its own, and the
-        // interface counts pixels.
-        let packed = sampling.components.iter().any(|component| component.size.is_none());
-        let (across, down) = if packed { (1, 1) } else { (sampling.width, sampling.height) };
-        let extent = layout.extent();
+        let packed = is_packed(sampling);
+        let (across, down) = subsampling(sampling);
+        let [width, height] = samples(layout, sampling);
         PlaneLayout {
             components: sampling.components.iter().map(PlaneComponent::new).collect(),
             offset_in_bytes: signed(plane.offset.0),
             sample_increment_in_bits: if packed { 0 } else { i64::from(sampling.bytes) << 3 },
             stride_in_bytes: signed(plane.stride.0),
-            width_in_samples: extent.width().0.div_ceil(across).into(),
-            height_in_samples: extent.height().0.div_ceil(down).into(),
+            width_in_samples: width.into(),
+            height_in_samples: height.into(),
             total_size_in_bytes: signed(plane.size().unwrap_or_default().0),
             horizontal_subsampling: across.into(),
             vertical_subsampling: down.into(),
@@ -114,6 +112,31 @@ impl PlaneComponent {
             size_in_bits: from.number()?,
         })
     }
+}
+
+fn is_packed(sampling: &Sampling) -> bool {
+    sampling.components.iter().any(|component| component.size.is_none())
+}
+
+/// Pixels that share a sample, across and down. Where pixels are packed, a
+/// sample has no size of its own, and the interface counts pixels.
+fn subsampling(sampling: &Sampling) -> (u32, u32) {
+    if is_packed(sampling) { (1, 1) } else { (sampling.width, sampling.height) }
+}
+
+/// Samples of a row, and rows of samples, that are of the picture.
+fn samples(layout: &Layout, sampling: &Sampling) -> [u32; 2] {
+    let (across, down) = subsampling(sampling);
+    let extent = layout.extent();
+    [extent.width().0.div_ceil(across), extent.height().0.div_ceil(down)]
+}
+
+/// All samples of each plane.
+pub(super) fn bounds(layout: &Layout) -> impl Iterator<Item = Rect> {
+    layout.format().planes().iter().map(|sampling| {
+        let [width, height] = samples(layout, sampling);
+        Rect::of(width, height)
+    })
 }
 
 /// A layout's sizes are below 2^63.

@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
+use board::Error;
 use board_channel::wire::{Exit, Stream};
 
 use crate::Outcome;
@@ -60,9 +61,11 @@ pub fn signal_is_reported_as_a_shell_does() -> Outcome {
 }
 
 pub fn missing_program_is_named() -> Outcome {
-    with_guest(|guest| {
-        let error = refusal(guest.run(&["no-such-program".to_owned()], |_, _| Ok(())))?;
-        expect_contains(&error, "cannot run no-such-program: No such file")
+    with_guest(|guest| match guest.run(&["no-such-program".to_owned()], |_, _| Ok(())) {
+        Err(Error::CannotRun { code: 127, why }) => {
+            expect_contains(&why, "cannot run no-such-program: No such file")
+        }
+        other => fail(format!("{other:?}")),
     })
 }
 

@@ -144,7 +144,7 @@ pub fn instance_that_is_not_there_is_named() -> Outcome {
 pub fn board_without_counters_is_not_taken_for_sound() -> Outcome {
     let mut guest = boot(&Boot::default())?;
     succeed(&mut guest, "umount /sys/kernel/debug")?;
-    let output = guest.shell(&format!("{} --filter debugfs --filter ground", HEAPS.name))?;
+    let output = guest.shell(&format!("{} --filter request::", HEAPS.name))?;
     let skipped = output.stderr.lines().skip_while(|line| *line != "skipped:").skip(1);
     let skipped: Vec<(&str, &str)> =
         skipped.filter_map(|line| line.trim().split_once(": ")).collect();

@@ -3,22 +3,27 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Mutex;
+use std::thread::{self, sleep};
+use std::time::Duration;
 
 use dmaheap_aidl::allocator::{
     AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
 };
 use dmaheap_aidl::binder::{self, Caller, ParcelFileDescriptor, Result};
 use dmaheap_aidl::common::{BufferUsage, NativeHandle};
+use dmaheap_allocator::dump::Reader;
 use dmaheap_allocator::service::Service;
-use dmaheap_allocator::{Allocator, Policy, policy};
+use dmaheap_allocator::{Allocator, Policy, policy, refill};
 use dmaheap_buffer::{Handle, Usage};
 use dmaheap_suite::dmabuf::DmaBuf;
+use serde_json::Value;
 
-use super::Defect::{self, Allocates, Changes, Mistakes, Names, Reports, Supports};
+use super::Defect::{self, Allocates, Changes, Mistakes, Names, Reports, Starts, Supports};
 use super::MUTANTS;
 use crate::{INSTANCE, mapper};
 
@@ -44,6 +49,17 @@ pub fn copy(info: &BufferDescriptorInfo) -> BufferDescriptorInfo {
 
 pub fn refused() -> Result<AllocationResult> {
     Err(binder::service_error(AllocationError::UNSUPPORTED, "a defect"))
+}
+
+/// Memory as if these bits of the usage had not been asked for.
+pub fn without(
+    bits: i64,
+    sound: &Service,
+    info: &BufferDescriptorInfo,
+    count: i32,
+) -> Result<AllocationResult> {
+    let usage = BufferUsage(info.usage.0 & !bits);
+    sound.allocate2(&BufferDescriptorInfo { usage, ..copy(info) }, count)
 }
 
 /// Memory as for `other` where `usage` is asked for, in handles that tell of `usage`.
@@ -107,6 +123,44 @@ pub fn hand_on_what_apps_drew(given: &mut AllocationResult) {
     }
 }
 
+/// Writes the sound dump, changed if it is one for programs.
+pub fn rewrite(
+    sound: &Service,
+    writer: &mut dyn io::Write,
+    options: &[String],
+    change: impl FnOnce(&mut Value),
+) -> io::Result<()> {
+    let text = sound.report(Reader::Privileged, options)?;
+    match serde_json::from_str(&text) {
+        Ok(mut report) => {
+            change(&mut report);
+            writeln!(writer, "{report}")
+        }
+        Err(_) => writer.write_all(text.as_bytes()),
+    }
+}
+
+/// Has the kernel run the thread that refills when all others wait.
+pub fn refill_when_idle() -> io::Result<()> {
+    // The thread starts in its own time.
+    let idle = libc::sched_param { sched_priority: 0 };
+    thread::spawn(move || {
+        loop {
+            for task in fs::read_dir("/proc/self/task")?.flatten() {
+                if fs::read_to_string(task.path().join("comm"))?.trim() == refill::NAME {
+                    let name = task.file_name();
+                    let thread = name.to_str().and_then(|name| name.parse().ok()).unwrap_or(-1);
+                    // SAFETY: the call reads `idle`, which outlives it.
+                    unsafe { libc::sched_setscheduler(thread, libc::SCHED_IDLE, &raw const idle) };
+                    return io::Result::Ok(());
+                }
+            }
+            sleep(Duration::from_millis(1));
+        }
+    });
+    Ok(())
+}
+
 /// The sound service with a defect, or without.
 #[derive(Debug)]
 struct Broken {
@@ -118,7 +172,7 @@ struct Broken {
 impl Broken {
     fn report(&self, writer: &mut dyn io::Write, options: &[String]) -> io::Result<()> {
         match self.defect {
-            Some(Reports(text)) => writer.write_all(text.as_bytes()),
+            Some(Reports(instead)) => instead(&self.sound, writer, options),
             _ => self.sound.write_report(writer, options),
         }
     }
@@ -169,5 +223,8 @@ pub fn serve(name: &str) -> std::result::Result<Infallible, Box<dyn Error>> {
     let defect = MUTANTS.iter().find(|mutant| mutant.name == name).map(|mutant| &mutant.defect);
     let allocator = Allocator::new(policy);
     allocator.start();
+    if let Some(Starts(then)) = defect {
+        then()?;
+    }
     binder::serve(INSTANCE, Broken { sound: Service::new(allocator), defect })
 }

@@ -15,8 +15,11 @@ use dmaheap_aidl::allocator::{
 };
 use dmaheap_aidl::binder::{self, Caller, Result};
 use dmaheap_aidl::common::BufferUsage;
+use dmaheap_allocator::dump::Reader;
 use dmaheap_allocator::service::Service;
-use dmaheap_buffer::metadata::HEADER_SIZE;
+use dmaheap_buffer::header::HEADER_SIZE;
+
+use serde_json::Value;
 
 use crate::{ALLOCATOR, Mutant, OUR_ALLOCATOR};
 use broken::*;
@@ -37,10 +40,12 @@ pub enum Defect {
     /// In `getIMapperLibrarySuffix`.
     Names(&'static str),
     /// In the dump.
-    Reports(&'static str),
+    Reports(fn(&Service, &mut dyn io::Write, &[String]) -> io::Result<()>),
+    /// Once it serves.
+    Starts(fn() -> io::Result<()>),
 }
 
-use Defect::{Allocates, Changes, Mistakes, Names, Reports, Supports};
+use Defect::{Allocates, Changes, Mistakes, Names, Reports, Starts, Supports};
 
 /// All broken allocators.
 pub const MUTANTS: &[Mutant<Defect>] = &[
@@ -243,7 +248,110 @@ pub const MUTANTS: &[Mutant<Defect>] = &[
         "descriptor::counts_out_of_range_are_refused",
         Allocates(|sound, info, count| sound.allocate2(info, count.min(64))),
     ),
-    ours("reports_in_words_only", "dump::is_json_whatever_else_is_asked", Reports("all is well\n")),
+    ours(
+        "gives_front_buffers_scattered_memory",
+        "report::every_heap_serves_its_rule",
+        Mistakes(BufferUsage::FRONT_BUFFER, BufferUsage::GPU_TEXTURE),
+    ),
+    ours(
+        "promises_what_can_never_fit",
+        "descriptor::what_can_never_fit_is_unsupported",
+        Supports(|sound, info| {
+            let lower = BufferDescriptorInfo { height: 1, ..copy(info) };
+            Ok(sound.isSupported(info)? || (info.width > 4096 && sound.isSupported(&lower)?))
+        }),
+    ),
+    ours(
+        "hopes_for_what_can_never_fit",
+        "descriptor::what_can_never_fit_is_unsupported",
+        Allocates(|sound, info, count| {
+            let busy = |_| binder::service_error(AllocationError::NO_RESOURCES, "later, perhaps");
+            match info.width {
+                4097.. => sound.allocate2(info, count).map_err(busy),
+                _ => sound.allocate2(info, count),
+            }
+        }),
+    ),
+    ours(
+        "reports_in_words_only",
+        "dump::is_json_whatever_else_is_asked",
+        Reports(|_, writer, _| writer.write_all(b"all is well\n")),
+    ),
+    ours(
+        "waits_for_whoever_reads_its_dump",
+        "dump::that_nobody_reads_holds_nobody_up",
+        Reports(|sound, writer, options| {
+            let reader = Reader::new(Caller::current().uid);
+            writer.write_all(sound.report(reader, options)?.as_bytes())
+        }),
+    ),
+    ours(
+        "tells_everybody_of_everybody",
+        "dump::shows_an_app_its_own_account_only",
+        Reports(|sound, writer, options| {
+            writer.write_all(sound.report(Reader::Privileged, options)?.as_bytes())
+        }),
+    ),
+    ours(
+        "hides_all_accounts_but_ones_own",
+        "dump::shows_an_app_its_own_account_only",
+        Reports(|sound, writer, options| {
+            let reader = Reader::Uid(Caller::current().uid);
+            writer.write_all(sound.report(reader, options)?.as_bytes())
+        }),
+    ),
+    ours(
+        "counts_metadata_as_served",
+        "dump::counts_what_was_asked_for_as_served",
+        Reports(|sound, writer, options| {
+            rewrite(sound, writer, options, |report| {
+                let served = |heap: &Value| heap["served"].as_u64().unwrap_or_default();
+                let heaps = report["heaps"].as_array_mut().into_iter().flatten();
+                let (mut all, mut system) = (0, None);
+                for heap in heaps {
+                    all += served(heap);
+                    if heap["name"] == "system" {
+                        system = Some(heap);
+                    }
+                }
+                if let Some(system) = system {
+                    system["served"] = (all + served(system)).into();
+                }
+            })
+        }),
+    ),
+    ours(
+        "keeps_no_account_of_failures",
+        "dump::tells_of_a_refused_version_1_call",
+        Reports(|sound, writer, options| {
+            rewrite(sound, writer, options, |report| {
+                let callers = report["callers"].as_array_mut().into_iter().flatten();
+                callers.for_each(|caller| caller["failures"] = 0.into());
+            })
+        }),
+    ),
+    ours(
+        "refills_when_nobody_else_runs",
+        "threads::the_one_that_refills_has_the_ordinary_policy",
+        Starts(refill_when_idle),
+    ),
+    ours(
+        "ignores_reserved_bits",
+        "descriptor::each_hostile_one_gets_its_error",
+        Allocates(|sound, info, count| without(1 << 10 | 1 << 13, sound, info, count)),
+    ),
+    ours(
+        "promises_mipmaps",
+        "descriptor::each_hostile_one_gets_its_error",
+        Allocates(|sound, info, count| {
+            without(BufferUsage::GPU_MIPMAP_COMPLETE.0, sound, info, count)
+        }),
+    ),
+    ours(
+        "makes_cubes_of_five_faces",
+        "descriptor::each_hostile_one_gets_its_error",
+        Allocates(|sound, info, count| without(BufferUsage::GPU_CUBE_MAP.0, sound, info, count)),
+    ),
 ];
 
 const fn any(name: &'static str, case: &'static str, defect: Defect) -> Mutant<Defect> {

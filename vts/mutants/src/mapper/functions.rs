@@ -6,12 +6,11 @@ use std::collections::{HashMap, HashSet};
 use std::ptr;
 use std::sync::{LazyLock, Mutex};
 
-use dmaheap_buffer::Type;
 use dmaheap_imapper::{ARect, BufferHandle, Code, Dump};
 use dmaheap_suite::imapper::WHOLE;
 use libc::{c_int, c_void};
 
-use super::metadata::number;
+use super::metadata::size;
 use super::sound;
 
 /// Answers success for what the sound library refuses.
@@ -34,6 +33,39 @@ pub unsafe extern "C" fn import_once(handle: BufferHandle, out: *mut BufferHandl
         imports.insert(handle.addr(), unsafe { *out }.expose_provenance());
     }
     code
+}
+
+/// The lock of a library that was written without a thought for `fork`.
+pub unsafe extern "C" fn import_under_a_lock(handle: BufferHandle, out: *mut BufferHandle) -> Code {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _held = ONE_AT_A_TIME.lock().unwrap();
+    // SAFETY: the caller's promise.
+    unsafe { (sound().import_buffer)(handle, out) }
+}
+
+/// What this copy of the library has imported.
+static OURS: LazyLock<Mutex<HashSet<usize>>> = LazyLock::new(Mutex::default);
+
+pub unsafe extern "C" fn import_here(handle: BufferHandle, out: *mut BufferHandle) -> Code {
+    // SAFETY: the caller's promise.
+    let code = unsafe { (sound().import_buffer)(handle, out) };
+    if code == Code::NONE {
+        // SAFETY: it was written just now.
+        OURS.lock().unwrap().insert(unsafe { *out }.addr());
+    }
+    code
+}
+
+pub unsafe extern "C" fn transport_ours(
+    handle: BufferHandle,
+    fds: *mut u32,
+    ints: *mut u32,
+) -> Code {
+    if !OURS.lock().unwrap().contains(&handle.addr()) {
+        return Code::BAD_BUFFER;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { (sound().get_transport_size)(handle, fds, ints) }
 }
 
 pub unsafe extern "C" fn import_null(handle: BufferHandle, out: *mut BufferHandle) -> Code {
@@ -86,7 +118,7 @@ locks! {
         let code = unsafe { (sound().lock)(handle, usage, region, fence, out) };
         if code == Code::NONE {
             // SAFETY: the caller's promise.
-            unsafe { out.write(blank(number(handle, Type::AllocationSize) as usize)) };
+            unsafe { out.write(blank(size(handle))) };
         }
         code
     }
@@ -97,7 +129,7 @@ locks! {
         let code = unsafe { (sound().lock)(handle, usage, region, fence, out) };
         if code == Code::NONE {
             let mut copies = COPIES.lock().unwrap();
-            let new = || blank(number(handle, Type::AllocationSize) as usize).expose_provenance();
+            let new = || blank(size(handle)).expose_provenance();
             let copy = *copies.entry(handle.addr()).or_insert_with(new);
             // SAFETY: the caller's promise.
             unsafe { out.write(ptr::with_exposed_provenance_mut(copy)) };
@@ -116,13 +148,13 @@ locks! {
         unsafe { (sound().lock)(handle, usage, region, fence, out) }
     }
     lock_without_sync: |handle, _usage, _region, _fence, out| {
-        let size = number(handle, Type::AllocationSize) as usize;
+        let bytes = size(handle);
         // SAFETY: a handle has its descriptors right behind its counts.
         let pixels = unsafe { handle.add(1).cast::<c_int>().read() };
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping touches no other memory.
         let start =
-            unsafe { libc::mmap(ptr::null_mut(), size, access, libc::MAP_SHARED, pixels, 0) };
+            unsafe { libc::mmap(ptr::null_mut(), bytes, access, libc::MAP_SHARED, pixels, 0) };
         // SAFETY: the caller's promise.
         unsafe { out.write(start) };
         if start == libc::MAP_FAILED { Code::NO_RESOURCES } else { Code::NONE }

@@ -8,6 +8,7 @@ use std::sync::{LazyLock, Mutex};
 
 use dmaheap_buffer::{Type, Value};
 use dmaheap_imapper::{BufferHandle, Code, MetadataType, MetadataTypeDescription};
+use dmaheap_suite::imapper::end_of;
 use libc::c_void;
 
 use super::sound;
@@ -26,11 +27,12 @@ fn encoded(handle: BufferHandle, kind: i64) -> Result<Vec<u8>, i32> {
     Ok(bytes)
 }
 
-/// Metadata that is a number; 0 of what is no buffer.
-pub fn number(handle: BufferHandle, kind: Type) -> u64 {
+/// Bytes of a buffer's planes; 0 of what is no buffer.
+pub fn size(handle: BufferHandle) -> usize {
+    let kind = Type::PlaneLayouts;
     let value = encoded(handle, kind.number()).map(|bytes| Value::decode(kind, &bytes));
     match value {
-        Ok(Ok(Value::AllocationSize(number))) => number,
+        Ok(Ok(Value::PlaneLayouts(planes))) => end_of(&planes),
         _ => 0,
     }
 }
@@ -79,6 +81,9 @@ changes! {
     half_usage: Value::Usage(usage) => *usage &= u64::from(u32::MAX);
     stride_in_bytes: Value::Stride(stride) => *stride *= 4;
     size_of_a_row: Value::AllocationSize(size) => *size /= 64;
+    size_of_pixels: Value::AllocationSize(size) => *size -= 4096;
+    stride_times_1000: Value::Stride(stride) => *stride *= 1000;
+    one_crop: Value::Crop(crops) => crops.truncate(1);
     red_for_blue: Value::PixelFormatFourcc(code) => *code = u32::from_le_bytes(*b"AR24");
     no_picture: Value::Crop(crop) => crop[0].right = 0;
     compressed: Value::Compression(compression) => compression.value = 1;
@@ -86,6 +91,28 @@ changes! {
         std::mem::swap(&mut cr.components, &mut cb.components);
     };
     half_rows: Value::PlaneLayouts(planes) => planes[0].stride_in_bytes /= 2;
+}
+
+/// RAW10 and RAW12 with the stride that every other format has.
+pub unsafe extern "C" fn raw_stride_in_pixels(
+    handle: BufferHandle,
+    kind: i64,
+    out: *mut c_void,
+    room: usize,
+) -> i32 {
+    let planes = encoded(handle, Type::PlaneLayouts.number())
+        .map(|bytes| Value::decode(Type::PlaneLayouts, &bytes));
+    if kind == Type::Stride.number()
+        && let Ok(Ok(Value::PlaneLayouts(planes))) = planes
+        && let [plane] = &planes[..]
+        && plane.sample_increment_in_bits == 0
+    {
+        let stride = Value::Stride(plane.width_in_samples as u32).encode();
+        // SAFETY: the caller's promise.
+        return unsafe { answer(&stride, out, room) };
+    }
+    // SAFETY: the caller's promise.
+    unsafe { (sound().get_standard_metadata)(handle, kind, out, room) }
 }
 
 pub unsafe extern "C" fn get_any(

@@ -97,6 +97,24 @@ pub const MUTANTS: &[Mutant<Defect>] = &[
     ours("has_reserved_regions_of_its_own", "processes::the_reserved_region_is_shared", |m| {
         m.v5.get_reserved_region = reserved_here;
     }),
+    ours("has_rows_of_any_length", "table::readers_by_stride_or_plane_stay_inside", |m| {
+        m.v5.get_standard_metadata = stride_times_1000;
+    }),
+    ours("crops_luma_only", "table::crop_is_set_inside_each_plane_only", |m| {
+        m.v5.get_standard_metadata = one_crop;
+    }),
+    ours("forgets_its_own_memory", "table::allocation_size_counts_all_memory", |m| {
+        m.v5.get_standard_metadata = size_of_pixels;
+    }),
+    ours("counts_packed_rows_in_pixels", "table::strides_are_those_of_the_formats", |m| {
+        m.v5.get_standard_metadata = raw_stride_in_pixels;
+    }),
+    ours("knows_its_own_imports_only", "copies::a_second_copy_takes_imports_of_the_first", |m| {
+        (m.v5.import_buffer, m.v5.get_transport_size) = (import_here, transport_ours);
+    }),
+    ours("imports_under_a_lock", "copies::children_forked_while_others_import_do_not_hang", |m| {
+        m.v5.import_buffer = import_under_a_lock;
+    }),
     ours("transports_one_descriptor", "table::transport_size_is_that_of_the_raw_handle", |m| {
         m.v5.get_transport_size = transport_one;
     }),

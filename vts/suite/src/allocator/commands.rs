@@ -2,12 +2,14 @@
 //! The allocator's commands for people, where they have heaps and a service to speak of.
 
 use std::error::Error;
+use std::iter;
 use std::process::{Command, Output};
 
 use libtest_mimic::Trial;
 use serde_json::Value;
 
 use crate::harness::Outcome;
+use crate::heap::Heap;
 use crate::service::{pid, trial};
 
 const POLICY: &str = "/vendor/etc/dmaheap/heaps.toml";
@@ -46,11 +48,21 @@ fn explain_gives() -> Outcome {
     Ok(())
 }
 
-/// More than the region has, and less than the policy's limit.
+/// A heap in which somebody holds everything, and more than it will ever have.
 fn explain_refuses() -> Outcome {
-    let text = said("explain --usage CAMERA_OUTPUT --format NV12 --size 8192x8192", 1)?;
-    let why = "heap camera (camera@54000000) could not give 96 MiB: ENOMEM";
+    let camera = Heap::open("camera@54000000")?;
+    let held: Vec<_> = iter::from_fn(|| camera.allocate(1 << 20).ok()).collect();
+    let text = said("explain --usage CAMERA_OUTPUT --format NV12 --size 2048x1024", 1)?;
+    drop(held);
+    let why = "heap camera (camera@54000000) could not give 3 MiB: ENOMEM";
     assert!(text.contains(why), "{text}");
+
+    let text = said("explain --usage CAMERA_OUTPUT --format NV12 --size 8192x8192", 1)?;
+    let why = "96 MiB of heap camera are more than the 48 MiB that one uid may hold";
+    assert!(text.contains(why), "{text}");
+    let line = "explain --usage COMPOSER_CLIENT_TARGET --format RGBA_8888 --size 8192x5120";
+    let why = "160 MiB can never come from heap framebuffer, which has 128 MiB in all";
+    assert!(said(line, 1)?.contains(why), "{why}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use dmaheap_aidl::common::{BufferUsage, ExtendableType, PixelFormat};
 use dmaheap_buffer::{Format, Handle};
 use libtest_mimic::Trial;
 
+use super::resources::camera;
 use crate::service::{connect, good, refusal, trial};
 
 type Test = Result<(), Box<dyn Error>>;
@@ -19,6 +20,7 @@ const UNSUPPORTED: AllocationError = AllocationError::UNSUPPORTED;
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("descriptor::each_hostile_one_gets_its_error", each_hostile_one_gets_its_error),
+        trial("descriptor::what_can_never_fit_is_unsupported", what_can_never_fit),
         trial("descriptor::counts_out_of_range_are_refused", counts_out_of_range_are_refused),
         trial("descriptor::version_1_is_unsupported", version_1_is_unsupported),
         trial("buffer::handle_has_the_stride_of_the_answer", handle_has_the_stride),
@@ -26,6 +28,8 @@ pub fn trials() -> Vec<Trial> {
         trial("interface::suffix_names_the_mapper", suffix_names_the_mapper),
     ]
 }
+
+const CUBE: i64 = BufferUsage::GPU_CUBE_MAP.0 | BufferUsage::GPU_TEXTURE.0;
 
 type Change = fn(&mut BufferDescriptorInfo);
 
@@ -46,6 +50,10 @@ const HOSTILE: &[(&str, Change, AllocationError)] = &[
     ("format unknown", |d| d.format = PixelFormat(0x7777), UNSUPPORTED),
     ("format negative", |d| d.format = PixelFormat(-1), UNSUPPORTED),
     ("usage 1 << 33", |d| d.usage = BufferUsage(1 << 33), UNSUPPORTED),
+    ("usage 1 << 13, which ACodec adds and libui removes", |d| d.usage.0 |= 1 << 13, UNSUPPORTED),
+    ("mipmaps", |d| d.usage |= BufferUsage::GPU_MIPMAP_COMPLETE, UNSUPPORTED),
+    ("cube of five faces", |d| (d.usage.0, d.layerCount) = (CUBE, 5), BAD),
+    ("cube that is not square", |d| (d.usage.0, d.layerCount, d.width) = (CUBE, 6, 65), BAD),
     ("usage all bits", |d| d.usage = BufferUsage(-1), UNSUPPORTED),
     ("usage sign bit", |d| d.usage = BufferUsage(i64::MIN), UNSUPPORTED),
     ("protected and CPU", |d| d.usage |= BufferUsage::PROTECTED, UNSUPPORTED),
@@ -79,6 +87,28 @@ fn each_hostile_one_gets_its_error() -> Test {
     // A name without an end is cut.
     let endless = BufferDescriptorInfo { name: [b'x'; 128], ..good() };
     assert_eq!(allocator.allocate2(&endless, 1)?.buffers.len(), 1);
+    Ok(())
+}
+
+/// 160 MiB of a region of 128, a picture of 63 MiB where a uid may have 48, and half of each: the
+/// first cannot be promised to anybody, the second can.
+fn what_can_never_fit() -> Test {
+    let allocator = connect()?;
+    let framebuffer = |height| BufferDescriptorInfo {
+        width: 8192,
+        height,
+        usage: BufferUsage::COMPOSER_CLIENT_TARGET,
+        ..good()
+    };
+    let picture =
+        |height| BufferDescriptorInfo { width: 8192, height: height * 21 / 20, ..camera() };
+    for of in [&framebuffer as &dyn Fn(i32) -> _, &picture] {
+        let (never, sometimes) = (of(5120), of(2560));
+        assert!(!allocator.isSupported(&never)?, "{never:?} is said to be supported");
+        assert_eq!(refusal(allocator.allocate2(&never, 1))?, UNSUPPORTED, "{never:?}");
+        assert!(allocator.isSupported(&sometimes)?, "{sometimes:?} is said to be impossible");
+        assert_eq!(allocator.allocate2(&sometimes, 1)?.buffers.len(), 1);
+    }
     Ok(())
 }
 
@@ -127,7 +157,7 @@ fn reserved_regions_are_zero() -> Test {
     assert_eq!(handle.reserved.0, 10_000);
     let [_, metadata] = <[_; 2]>::try_from(buffer.fds).map_err(|_| "not two descriptors")?;
     let bytes = crate::dmabuf::DmaBuf::new(metadata.into())?.map()?.read()?;
-    let region = &bytes[dmaheap_buffer::metadata::HEADER_SIZE..][..10_000];
+    let region = &bytes[dmaheap_buffer::header::HEADER_SIZE..][..10_000];
     assert!(region.iter().all(|byte| *byte == 0));
     Ok(())
 }

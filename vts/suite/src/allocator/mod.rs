@@ -9,6 +9,7 @@
 mod commands;
 pub mod conformance;
 mod descriptors;
+mod dumps;
 mod report;
 mod resources;
 mod shortage;
@@ -24,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         descriptors::trials(),
         resources::trials(),
         report::trials(),
+        dumps::trials(),
         shortage::trials(),
         startup::trials(),
         commands::trials(),
@@ -37,6 +39,7 @@ pub fn trials() -> Vec<Trial> {
 pub fn play(role: &str) -> Outcome {
     match role {
         "drain" => resources::drain(),
+        "look" => dumps::look(),
         other => Err(format!("there is no role {other}").into()),
     }
 }

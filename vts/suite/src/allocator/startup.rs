@@ -3,11 +3,12 @@
 
 use std::error::Error;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 
 use dmaheap_aidl::allocator::AllocationError;
 use libtest_mimic::Trial;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use super::resources::camera;
 use crate::heap::Heap;
@@ -16,6 +17,7 @@ use crate::service::{connect, dump, good, pid, refusal, restart_service, restart
 type Test = Result<(), Box<dyn Error>>;
 
 const NODE: &str = "camera@54000000";
+const LABEL: &str = "security.selinux";
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -26,6 +28,20 @@ pub fn trials() -> Vec<Trial> {
                 &|| Ok(fs::rename(&away, &node)?),
                 "does not exist",
             )
+        }),
+        restarting("startup::a_link_to_another_heap_is_not_followed", || {
+            let instead = |node: &Path| Ok(symlink("system", node)?);
+            in_place_of_the_camera(&instead, "is a symbolic link, where a heap's node should be")
+        }),
+        restarting("startup::another_device_in_a_heaps_place_is_none", || {
+            let label = xattr::get(Heap::path(NODE), LABEL)?;
+            let instead = |node: &Path| {
+                let readable = Mode::from_bits_truncate(0o444);
+                mknod(node, SFlag::S_IFCHR, readable, makedev(1, 3))?;
+                // The node's own: else SELinux would be in the way already.
+                Ok(label.iter().try_for_each(|label| xattr::set(node, LABEL, label))?)
+            };
+            in_place_of_the_camera(&instead, "is a device, but no DMA-BUF heap")
         }),
         restarting("startup::a_heap_that_is_unreadable_may_be_repaired", || {
             let node = Heap::path(NODE);
@@ -38,6 +54,23 @@ pub fn trials() -> Vec<Trial> {
             )
         }),
     ]
+}
+
+/// Puts something else in the place of the camera's node, which `why` is said of.
+fn in_place_of_the_camera(instead: &dyn Fn(&Path) -> Test, why: &str) -> Test {
+    let (node, away) = (Heap::path(NODE), Heap::path("away"));
+    without_camera(
+        &|| {
+            fs::rename(&node, &away)?;
+            instead(&node)
+        },
+        &|| {
+            // Whether anything is there or not.
+            let _ = fs::remove_file(&node);
+            Ok(fs::rename(&away, &node)?)
+        },
+        why,
+    )
 }
 
 fn set_mode(path: &PathBuf, mode: u32) -> Test {

@@ -75,7 +75,7 @@ pub fn cma_free() -> Result<u64, Box<dyn Error>> {
     fill(&region)?;
     // and then takes back what each CPU has at hand: free, but not counted.
     let _buffer = region.ask(Request::of(MIB))?;
-    Ok(meminfo("CmaFree:")?)
+    Ok(meminfo("CmaFree")?)
 }
 
 const ALLOCATIONS: u64 = 8_500;

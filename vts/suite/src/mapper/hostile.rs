@@ -8,13 +8,13 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use dmaheap_buffer::handle::INTS;
-use dmaheap_buffer::{Bytes, Constraints, Extent, Handle, Layout};
+use dmaheap_buffer::{Bytes, Constraints, Extent, Handle, Layout, Type, Value};
 use dmaheap_imapper::{BufferHandle, Code};
 use libtest_mimic::Trial;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::ground::{CPU, Ground, Ours, Test, trial};
-use crate::imapper::RawHandle;
+use super::ground::{CPU, Ground, Ours, Test, number, trial};
+use crate::imapper::{Imported, RawHandle};
 use crate::service::good;
 
 pub fn trials() -> Vec<Trial> {
@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         trial("counts_that_are_wrong_are_refused", wrong_counts),
         trial("every_changed_integer_is_refused", changed_integers),
         trial("facts_that_agree_are_held_against_the_buffers", forged_facts),
+        trial("what_a_forged_handle_says_is_inside_its_buffer", forged_integers),
         trial("descriptors_of_anything_else_are_refused", other_descriptors),
         trial("buffers_of_other_handles_are_refused", other_buffers),
         trial("double_free_and_foreign_pointers_are_refused", foreign_pointers),
@@ -95,7 +96,7 @@ fn forged_facts(ground: &Ground) -> Test {
     assert_eq!(import(&good), Code::NONE);
     for (what, forged) in [
         ("another id", Handle { id: good.id ^ 1, ..good.clone() }),
-        ("a reserved region", Handle { reserved: Bytes(1), ..good.clone() }),
+        ("a reserved region", Handle { reserved: Bytes(1 << 20), ..good.clone() }),
         ("a huge one", Handle { reserved: Bytes(1 << 40), ..good.clone() }),
         ("a row more", Handle { layout: taller(65)?, ..good.clone() }),
         ("many more", Handle { layout: taller(1 << 24)?, ..good.clone() }),
@@ -104,6 +105,61 @@ fn forged_facts(ground: &Ground) -> Test {
         assert_eq!(import(&forged), Code::BAD_BUFFER, "{what}");
     }
     Ok(())
+}
+
+/// Makes the checksum match, which is no secret.
+fn sign(words: &mut [i32]) {
+    let (facts, sum) = words[5..].split_at_mut(INTS - 2);
+    let bytes = facts.iter().flat_map(|int| int.to_ne_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    sum.copy_from_slice(&[hash as i32, (hash >> 32) as i32]);
+}
+
+/// Any integer is another, and the checksum is right: who reads by what the mapper then says stays
+/// inside the buffer, or the handle is refused.
+fn forged_integers(ground: &Ground) -> Test {
+    let buffer = ground.generic()?;
+    let good = words(&buffer.raw);
+    let mut accepted = 0;
+    for place in 5..5 + INTS - 2 {
+        for value in [0, 1, 2, 3, 4, 0x22, 0x23, 63, 65, 128, 4096, 1 << 20, i32::MAX, -1] {
+            let mut forged = good.clone();
+            forged[place] = value;
+            sign(&mut forged);
+            let mut handle = std::ptr::null();
+            let import = ground.mapper.table().v5.import_buffer;
+            // SAFETY: a native handle with as much as its counts say, and a place for another.
+            match unsafe { import(forged.as_ptr().cast(), &mut handle) } {
+                Code::BAD_BUFFER => continue,
+                code => assert_eq!(code, Code::NONE, "int {} = {value}", place - 5),
+            }
+            let import = ground.mapper.adopt(handle);
+            let ends = ends(&import)?;
+            // 64 x 64 pixels of four bytes.
+            assert!(ends.iter().all(|end| *end <= 16384), "int {} = {value}: {ends:?}", place - 5);
+            accepted += 1;
+        }
+    }
+    assert!(accepted > 20, "only {accepted} were accepted");
+    Ok(())
+}
+
+/// Where readers end: by stride, height and the format asked for, as libui has them, and by planes.
+fn ends(buffer: &Imported<'_>) -> Result<Vec<u64>, Box<dyn Error>> {
+    let fact = |kind| number(buffer, kind);
+    let Value::PixelFormatRequested(format) = buffer.get(Type::PixelFormatRequested)? else {
+        return Err("no format".into());
+    };
+    let bytes = match format {
+        1 | 2 => 4,
+        3 => 3,
+        4 => 2,
+        _ => 1,
+    };
+    let rows = fact(Type::Stride)? * fact(Type::Height)? * fact(Type::LayerCount)?;
+    Ok(vec![rows * bytes, buffer.size()? as u64])
 }
 
 /// Open descriptors that are none of a dma-buf, with what they are.

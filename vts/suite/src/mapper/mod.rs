@@ -5,6 +5,7 @@
 //! for the mapper of any allocator; the other modules ask what is this project's alone.
 
 pub mod conformance;
+mod copies;
 mod device;
 mod ground;
 mod handover;
@@ -30,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         locks::trials(),
         table::trials(),
         processes::trials(),
+        copies::trials(),
         hostile::trials(),
         #[cfg(not(target_os = "android"))]
         tracing::trials(),

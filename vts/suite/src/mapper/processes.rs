@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use dmaheap_buffer::metadata::{HEADER_SIZE, ORIGIN_SIZE};
+use dmaheap_buffer::header::{HEADER_SIZE, ORIGIN_SIZE};
 use dmaheap_buffer::{Type, Usage, Value};
 use dmaheap_imapper::Code;
 use libtest_mimic::Trial;

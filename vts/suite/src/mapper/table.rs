@@ -2,15 +2,20 @@
 //! The rest of the table: what its calls answer to values and places of all kinds.
 
 use dmaheap_aidl::allocator::BufferDescriptorInfo;
+use dmaheap_aidl::common::PixelFormat;
 use dmaheap_buffer::handle::{FDS, INTS};
 use dmaheap_buffer::standard::Rect;
-use dmaheap_buffer::{Type, Value};
+use dmaheap_buffer::{Format, Type, Value};
 use dmaheap_imapper::{Code, MetadataType};
 use libtest_mimic::Trial;
 use nix::libc::c_void;
 
-use super::ground::{CPU, Ground, Test, expect_refused, expect_value, name, trial};
-use crate::imapper::{Imported, WHOLE};
+use super::ground::{
+    Allocation, CPU, Ground, Test, expect_refused, expect_value, name, number, picture, trial,
+};
+use super::planes;
+use crate::dmabuf::DmaBuf;
+use crate::imapper::{Imported, WHOLE, end_of};
 use crate::service::good;
 
 pub fn trials() -> Vec<Trial> {
@@ -23,7 +28,10 @@ pub fn trials() -> Vec<Trial> {
         trial("an_imported_handle_is_imported_again", import_of_an_import),
         trial("dump_has_all_metadata", dump),
         trial("dump_all_has_all_buffers", dump_all),
-        trial("crop_is_set_inside_the_buffer_only", crop),
+        trial("crop_is_set_inside_each_plane_only", crop),
+        trial("allocation_size_counts_all_memory", allocation_size),
+        trial("strides_are_those_of_the_formats", strides),
+        trial("readers_by_stride_or_plane_stay_inside", readers_stay_inside),
         trial("malformed_values_are_not_set", malformed_values),
         trial("small_places_get_the_size_and_nothing_else", small_places),
     ]
@@ -157,18 +165,99 @@ fn dump_all(ground: &Ground) -> Test {
     buffers.iter().try_for_each(|buffer| require_dumped(&found, buffer))
 }
 
+fn rect([left, top, right, bottom]: [i32; 4]) -> Rect {
+    Rect { left, top, right, bottom }
+}
+
+/// One for each plane, in its samples.
 fn crop(ground: &Ground) -> Test {
-    let buffer = ground.imported()?;
-    let crop = |[left, top, right, bottom]: [i32; 4]| Rect { left, top, right, bottom };
-    let inside = Value::Crop(vec![crop([8, 8, 16, 64])]);
+    let buffer = ground.allocate(picture(PixelFormat::YCBCR_420_888))?.import(ground)?;
+    let planes = planes::layouts(&buffer)?;
+    let whole: Vec<Rect> = planes
+        .iter()
+        .map(|plane| rect([0, 0, plane.width_in_samples as i32, plane.height_in_samples as i32]))
+        .collect();
+    expect_value(&buffer, Value::Crop(whole.clone()))?;
+
+    let crop = |of: fn(&mut Rect)| {
+        let mut crops = whole.clone();
+        crops.iter_mut().for_each(of);
+        crops
+    };
+    let inside = Value::Crop(crop(|plane| (plane.left, plane.top) = (8, plane.bottom - 1)));
     buffer.set(&inside)?;
-    for outside in [[0, 0, 65, 64], [-1, 0, 64, 64], [10, 0, 10, 64], [i32::MIN; 4]] {
-        let refused = buffer.set(&Value::Crop(vec![crop(outside)]));
-        expect_refused("a crop outside", refused, Code::UNSUPPORTED)?;
+    for (what, outside) in [
+        ("beyond the right", crop(|plane| plane.right += 1)),
+        ("beyond the left", crop(|plane| plane.left = -1)),
+        ("without width", crop(|plane| plane.left = plane.right)),
+        ("at the other end", crop(|plane| *plane = rect([i32::MIN; 4]))),
+        ("in pixels", vec![whole[0]; whole.len()]),
+        ("of luma only", vec![whole[0]]),
+        ("of a plane more", [whole.clone(), vec![whole[0]]].concat()),
+        ("of nothing", vec![]),
+    ] {
+        let refused = buffer.set(&Value::Crop(outside));
+        expect_refused(&format!("a crop {what}"), refused, Code::UNSUPPORTED)?;
     }
-    let refused = buffer.set(&Value::Crop(vec![]));
-    expect_refused("no crop", refused, Code::UNSUPPORTED)?;
     expect_value(&buffer, inside)
+}
+
+/// The interface: "including its metadata and extra padding". Kernels with larger pages add more.
+fn allocation_size(ground: &Ground) -> Test {
+    for (reserved, metadata) in [(0, 4096), (5000, 4096 + 8192)] {
+        let info = BufferDescriptorInfo { reservedSize: reserved, ..good() };
+        let buffer = ground.allocate(info)?.import(ground)?;
+        assert_eq!(number(&buffer, Type::AllocationSize)?, 64 * 64 * 4 + metadata);
+    }
+    Ok(())
+}
+
+/// Bytes where the format is defined so; a camera's frame of 1920 pixels is what the framework
+/// aborts for otherwise.
+fn strides(ground: &Ground) -> Test {
+    for (format, least) in [
+        (PixelFormat::RAW10, 2400),
+        (PixelFormat::RAW12, 2880),
+        (PixelFormat::RAW16, 1920),
+        (PixelFormat::Y8, 1920),
+        (PixelFormat::Y16, 1920),
+        (PixelFormat::YV12, 1920),
+    ] {
+        let info = BufferDescriptorInfo { width: 1920, height: 16, ..picture(format) };
+        let allocation = ground.allocate(info)?;
+        let stride = number(&allocation.import(ground)?, Type::Stride)? as usize;
+        assert_eq!(stride, allocation.stride, "{format:?}");
+        assert!((least..least + 64).contains(&stride), "{format:?}: {stride}");
+        assert!(stride.is_multiple_of(16), "{format:?}: {stride}");
+    }
+    Ok(())
+}
+
+/// Bytes of the pixels, as the kernel knows them.
+fn real_size(allocation: &Allocation) -> Result<usize, Box<dyn std::error::Error>> {
+    Ok(DmaBuf::of_number(allocation.raw.fds()[0])?.size()?)
+}
+
+/// As libui does it, and by the planes.
+fn readers_stay_inside(ground: &Ground) -> Test {
+    let whole_pixels = |format: &Format| format.planes().len() == 1 && !format.is_blob();
+    for format in Format::all().filter(whole_pixels) {
+        for (width, height, layers) in [(1, 1, 1), (67, 33, 1), (64, 64, 3)] {
+            let code = PixelFormat(format.code());
+            let layered = BufferDescriptorInfo { layerCount: layers, ..picture(code) };
+            let allocation = ground.allocate(BufferDescriptorInfo { width, height, ..layered })?;
+            let buffer = allocation.import(ground)?;
+            let bytes = match format.has_stride_in_bytes() {
+                true => 1,
+                false => format.planes()[0].bytes / format.planes()[0].width,
+            };
+            let layer = number(&buffer, Type::Stride)? as usize * height as usize * bytes as usize;
+            let size = real_size(&allocation)?;
+            assert!(layer * layers as usize <= size, "{format}: {layer} x {layers} of {size}");
+            assert!(end_of(&planes::layouts(&buffer)?) <= size, "{format}");
+        }
+    }
+    Ok(())
 }
 
 fn malformed_values(ground: &Ground) -> Test {

@@ -16,10 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
+use dmaheap_dmabuf::node::FOLDER;
+
+use super::heaps::Spec;
+use super::model::Policy;
+use super::read;
 use super::source::{self, Source};
-use super::{Findings, Policy, read};
 use crate::error::{Error, Result};
-use crate::heap::{FOLDER, Heap};
+use crate::finding::Findings;
 use contexts::Contexts;
 use rules::Rules;
 use ueventd::Nodes;
@@ -106,11 +110,9 @@ fn rules_in(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// The nodes of all heaps, each with the heap that names it.
-fn nodes(policy: &Policy) -> impl Iterator<Item = (&Heap, &str)> {
-    policy
-        .heaps
-        .iter()
-        .flat_map(|heap| heap.spec().nodes.iter().map(move |node| (heap.as_ref(), node.as_str())))
+fn nodes(policy: &Policy) -> impl Iterator<Item = (&Spec, &str)> {
+    let heaps = policy.heaps.iter().map(|(_, heap)| heap);
+    heaps.flat_map(|heap| heap.nodes.iter().map(move |node| (heap, node.as_str())))
 }
 
 struct Chain<'t> {
@@ -126,23 +128,23 @@ impl Chain<'_> {
     }
 
     /// Where the policy file names the heap's nodes.
-    fn place(&self, heap: &Heap) -> Place {
-        let line = self.source.line(&source::heap(&heap.spec().name), 0, "nodes");
+    fn place(&self, heap: &Spec) -> Place {
+        let line = self.source.line(&source::heap(&heap.name), 0, "nodes");
         Place { file: self.file.clone(), line }
     }
 
     /// Boards call the same memory differently: one of a heap's nodes will do.
     fn device_tree(&mut self, policy: &Policy, trees: &[Text]) {
-        for heap in &policy.heaps {
+        for (_, heap) in policy.heaps.iter() {
             let made = |node: &&String| {
                 BUILT_IN.contains(&node.as_str()) || trees.iter().any(|(_, t)| has_node(t, node))
             };
-            if heap.spec().nodes.iter().find(made).is_none() {
-                let name = &heap.spec().name;
+            if heap.nodes.iter().find(made).is_none() {
+                let name = &heap.name;
                 self.error(
                     self.place(heap),
                     format!("heap {name} has no node: the device tree has none of its regions"),
-                    format!("add a /reserved-memory node {}", heap.spec().nodes.join(" or ")),
+                    format!("add a /reserved-memory node {}", heap.nodes.join(" or ")),
                 );
             }
         }
@@ -192,7 +194,7 @@ impl Chain<'_> {
                 );
                 continue;
             };
-            if !seen.insert((label.to_owned(), heap.spec().name.clone())) {
+            if !seen.insert((label.to_owned(), heap.name.clone())) {
                 continue;
             }
             if label == "dmabuf_heap_device" {
@@ -208,8 +210,8 @@ impl Chain<'_> {
     }
 
     /// One type of a heap's nodes: is it one, and who may use it?
-    fn label(&mut self, heap: &Heap, label: &str, place: &Place, rules: &Rules) {
-        let name = &heap.spec().name;
+    fn label(&mut self, heap: &Spec, label: &str, place: &Place, rules: &Rules) {
+        let name = &heap.name;
         if !rules.has_type(label) {
             let hint = format!("declare it: type {label}, {ATTRIBUTE}, dev_type;");
             self.error(place.clone(), format!("there is no type {label}"), hint);
@@ -229,7 +231,7 @@ impl Chain<'_> {
         }
         // The platform shares its own heaps as it likes.
         if label.starts_with("dmabuf_system") {
-            if heap.spec().contiguous {
+            if heap.contiguous {
                 self.error(
                     place.clone(),
                     format!("{label} is the platform's, and open to many; heap {name} is scarce"),
@@ -239,7 +241,7 @@ impl Chain<'_> {
             return;
         }
         for (domain, place) in rules.users(label) {
-            if domain != DOMAIN && !heap.spec().domains.contains(domain) {
+            if domain != DOMAIN && !heap.domains.contains(domain) {
                 self.error(
                     place.clone(),
                     format!("{domain} may use {label}, the nodes of heap {name}, as well"),

@@ -2,7 +2,7 @@
 //! `ueventd.rc`: mode and owner of device nodes, a line each.
 
 use super::{Place, Text};
-use crate::heap::FOLDER;
+use dmaheap_dmabuf::node::FOLDER;
 
 /// The lines of all files, in their order.
 #[derive(Debug)]

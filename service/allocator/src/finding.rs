@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is wrong with a policy file, in the form compilers use.
+//! What is wrong with a board's file, in the form compilers use.
 
 use std::fmt;
 
@@ -37,11 +37,11 @@ pub struct Findings {
 
 impl Findings {
     /// Nothing wrong yet.
-    pub(super) fn new(file: &str) -> Findings {
+    pub(crate) fn new(file: &str) -> Findings {
         Findings { file: file.to_owned(), all: Vec::new() }
     }
 
-    pub(super) fn error(
+    pub(crate) fn error(
         &mut self,
         line: usize,
         message: impl Into<String>,
@@ -50,7 +50,7 @@ impl Findings {
         self.push(Severity::Error, line, message.into(), hint.into());
     }
 
-    pub(super) fn warning(
+    pub(crate) fn warning(
         &mut self,
         line: usize,
         message: impl Into<String>,

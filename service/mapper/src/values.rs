@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A buffer's standard metadata, as its clients get and set it.
 
-use dmaheap_buffer::metadata::settable;
-use dmaheap_buffer::{Type, Value};
+use dmaheap_buffer::{Type, Value, settable};
 
 use crate::error::{Error, Result};
 use crate::import::Import;
@@ -12,12 +11,8 @@ use crate::import::Import;
 /// # Errors
 /// [`Error::BadMetadata`] if others change it again and again.
 pub fn get(import: &Import, kind: Type) -> Result<Vec<u8>> {
-    let set = import.settable()?.read(kind).map_err(Error::BadMetadata)?;
-    // A peer may have written nonsense, which is as good as nothing.
-    let set = set.and_then(|content| Value::from_content(kind, &content).ok());
-    let value = set.filter(|value| is_possible(import, value));
-    let value = value.unwrap_or_else(|| Value::initial(kind, &import.handle, &import.header));
-    Ok(value.encode())
+    let value = import.settable()?.current(kind, &import.handle, &import.header);
+    Ok(value.map_err(Error::BadMetadata)?.encode())
 }
 
 /// Sets a value for every holder of the buffer.
@@ -30,7 +25,7 @@ pub fn set(import: &Import, kind: Type, bytes: &[u8]) -> Result<()> {
         return Err(Error::Constant(kind));
     }
     let value = Value::decode(kind, bytes).map_err(Error::BadMetadata)?;
-    if !is_possible(import, &value) {
+    if !value.fits(&import.handle.layout) {
         return Err(Error::BadMetadata(dmaheap_buffer::Error::BadValue(kind)));
     }
     let content = value.content();
@@ -41,14 +36,4 @@ pub fn set(import: &Import, kind: Type, bytes: &[u8]) -> Result<()> {
 pub fn dump(import: &Import) -> impl Iterator<Item = (Type, Vec<u8>)> {
     let values = Type::ALL.iter().map(|kind| (*kind, get(import, *kind).unwrap_or_default()));
     values.filter(|(_, value)| !value.is_empty())
-}
-
-/// What is shown of a buffer is inside it, and the same for every layer.
-fn is_possible(import: &Import, value: &Value) -> bool {
-    match value {
-        Value::Crop(crops) => {
-            matches!(crops[..], [crop] if crop.is_inside(import.handle.bounds()))
-        }
-        _ => true,
-    }
 }

@@ -35,10 +35,12 @@
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
-use super::ORIGIN_SIZE;
 use crate::Error;
 use crate::checksum::fnv1a;
-use crate::standard::Type;
+use crate::format::MAX_PLANES;
+use crate::handle::Handle;
+use crate::header::{HEADER_SIZE, Header, ORIGIN_SIZE};
+use crate::standard::{Type, Value};
 
 /// Copies that a reader makes before it gives up on one it can take.
 const READS: u32 = 1000;
@@ -54,7 +56,8 @@ const WRITES: u32 = 2 * PATIENCE;
 const CAPACITIES: [(Type, usize); 7] = [
     (Type::Dataspace, 4),
     (Type::BlendMode, 4),
-    (Type::Crop, 24),
+    // A length and a rectangle for each plane.
+    (Type::Crop, 8 + 16 * MAX_PLANES),
     (Type::Smpte2086, 40),
     (Type::Cta861_3, 8),
     // A length and up to 1024 bytes: the largest message with three windows
@@ -79,7 +82,7 @@ const fn cell_words(capacity: usize) -> usize {
 }
 
 /// Bytes of all cells.
-pub(super) const SIZE: usize = {
+const SIZE: usize = {
     let mut words = 0;
     let mut rest: &[(Type, usize)] = &CAPACITIES;
     while let [(_, capacity), tail @ ..] = rest {
@@ -90,9 +93,18 @@ pub(super) const SIZE: usize = {
     words * WORD
 };
 
+const _: () = assert!(ORIGIN_SIZE.is_multiple_of(WORD) && ORIGIN_SIZE + SIZE <= HEADER_SIZE);
+
 /// Whether holders of a buffer can set this.
-pub fn is_settable(kind: Type) -> bool {
-    CAPACITIES.iter().any(|(settable, _)| *settable == kind)
+pub const fn is_settable(kind: Type) -> bool {
+    let mut rest: &[(Type, usize)] = &CAPACITIES;
+    while let [(settable, _), tail @ ..] = rest {
+        if settable.number() == kind.number() {
+            return true;
+        }
+        rest = tail;
+    }
+    false
 }
 
 /// The settable facts in shared memory.
@@ -118,6 +130,19 @@ impl<'a> Shared<'a> {
             .and_then(|rest| rest.get(..WORDS))
             .map(Shared)
             .ok_or(Error::BadMetadata("too short for the settable facts"))
+    }
+
+    /// A buffer's metadata as it is now: what was set, if it was and the buffer
+    /// can have it, else the value before anybody did.
+    ///
+    /// # Errors
+    /// [`Error::Contended`].
+    pub fn current(self, kind: Type, handle: &Handle, header: &Header) -> Result<Value, Error> {
+        // A peer may have written nonsense, which is as good as nothing.
+        let set = self.read(kind)?;
+        let set = set.and_then(|content| Value::from_content(kind, &content).ok());
+        let value = set.filter(|value| value.fits(&handle.layout));
+        Ok(value.unwrap_or_else(|| Value::initial(kind, handle, header)))
     }
 
     /// The encoded value of a fact, without the name of its type; `None` if it
@@ -272,7 +297,6 @@ fn checksum(length: u32, value: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::HEADER_SIZE;
 
     fn page() -> Vec<AtomicU32> {
         (0..HEADER_SIZE / 4).map(|_| AtomicU32::new(0)).collect()

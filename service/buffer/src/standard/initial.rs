@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a handle and a header say, as standard metadata.
 
-use super::{Extendable, PlaneLayout, Rect, Type, Value};
+use super::{Extendable, PlaneLayout, Rect, Type, Value, plane};
 use crate::handle::Handle;
-use crate::metadata::Header;
+use crate::header::Header;
+use crate::layout::Layout;
 use crate::usage::Usage;
 
 /// `DRM_FORMAT_MOD_LINEAR`: rows one after the other, nothing compressed.
@@ -30,11 +31,11 @@ impl Value {
             Type::Width => Value::Width(extent.width().0.into()),
             Type::Height => Value::Height(extent.height().0.into()),
             Type::LayerCount => Value::LayerCount(extent.layers().into()),
-            Type::PixelFormatRequested => Value::PixelFormatRequested(handle.requested_format),
+            Type::PixelFormatRequested => Value::PixelFormatRequested(handle.requested_format()),
             Type::PixelFormatFourcc => Value::PixelFormatFourcc(format.fourcc().unwrap_or(0)),
             Type::PixelFormatModifier => Value::PixelFormatModifier(LINEAR),
             Type::Usage => Value::Usage(handle.usage.bits()),
-            Type::AllocationSize => Value::AllocationSize(layout.size().0),
+            Type::AllocationSize => Value::AllocationSize(allocation_size(handle)),
             Type::ProtectedContent => {
                 Value::ProtectedContent(handle.usage.contains(Usage::PROTECTED).into())
             }
@@ -46,7 +47,7 @@ impl Value {
             }
             Type::ChromaSiting => Value::ChromaSiting(named(CHROMA_SITING, NONE)),
             Type::PlaneLayouts => Value::PlaneLayouts(PlaneLayout::of(layout)),
-            Type::Crop => Value::Crop(vec![handle.bounds()]),
+            Type::Crop => Value::Crop(plane::bounds(layout).collect()),
             Type::Dataspace => Value::Dataspace(0),
             Type::BlendMode => Value::BlendMode(0),
             Type::Smpte2086 => Value::Smpte2086(None),
@@ -56,32 +57,25 @@ impl Value {
             Type::Stride => Value::Stride(layout.stride().0),
         }
     }
-}
 
-impl Handle {
-    /// All pixels of a layer.
-    pub fn bounds(&self) -> Rect {
-        let extent = self.layout.extent();
-        // An extent is at most 2^31 - 1.
-        Rect {
-            left: 0,
-            top: 0,
-            right: extent.width().0.cast_signed(),
-            bottom: extent.height().0.cast_signed(),
+    /// Whether a buffer of this layout can have the value: what is shown of a
+    /// plane is inside it.
+    pub fn fits(&self, layout: &Layout) -> bool {
+        match self {
+            Value::Crop(crops) => {
+                let bounds: Vec<Rect> = plane::bounds(layout).collect();
+                let mut pairs = crops.iter().zip(&bounds);
+                crops.len() == bounds.len() && pairs.all(|(crop, plane)| crop.is_inside(*plane))
+            }
+            _ => true,
         }
     }
 }
 
-impl Rect {
-    /// Whether it has pixels, and all of them are in `outer`.
-    pub fn is_inside(self, outer: Rect) -> bool {
-        outer.left <= self.left
-            && outer.top <= self.top
-            && self.left < self.right
-            && self.top < self.bottom
-            && self.right <= outer.right
-            && self.bottom <= outer.bottom
-    }
+/// Both dma-bufs, which [`Handle::admit`] has held against the kernel's word.
+fn allocation_size(handle: &Handle) -> u64 {
+    // Each is below 2^63.
+    handle.layout.size().0.saturating_add(handle.metadata_size().0)
 }
 
 fn named(name: &str, value: i64) -> Extendable {

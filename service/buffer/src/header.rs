@@ -4,18 +4,17 @@
 //!
 //! The page has two parts. The *origin* is written once by the allocator and
 //! says why the buffer is where it is. The *settable* facts (dataspace, HDR
-//! and the like) belong to whoever holds the buffer; see [`settable`].
+//! and the like) belong to whoever holds the buffer; see
+//! [`settable`](crate::settable). The only fact that is also in the handle is
+//! the id, so there is nothing else in which the two could disagree.
 //!
 //! The memory is shared with processes that may be hostile or may die at any
 //! moment. So: copy first, then judge the copy, and use no length from it
 //! that is not checked. [`Header::parse`] takes such a copy.
 
-pub mod settable;
-
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::Error;
-use crate::handle::Handle;
 use crate::units::Bytes;
 
 /// Bytes before the reserved region: a page, so that the region can be mapped
@@ -23,7 +22,7 @@ use crate::units::Bytes;
 pub const HEADER_SIZE: usize = 4096;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"DMAM");
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const TEXT: usize = 64;
 const NAME: usize = 128;
 
@@ -52,8 +51,6 @@ pub struct Origin {
 pub struct Header {
     /// The same as in the handle, or the two do not belong together.
     pub id: u64,
-    /// Size of the client's region, right behind the header.
-    pub reserved: Bytes,
     /// Why the buffer is where it is.
     pub origin: Origin,
 }
@@ -64,7 +61,6 @@ struct Wire {
     magic: u32,
     version: u32,
     id: u64,
-    reserved: u64,
     rule: [u8; TEXT],
     heap: [u8; TEXT],
     node: [u8; TEXT],
@@ -75,9 +71,6 @@ struct Wire {
 /// right behind it.
 pub const ORIGIN_SIZE: usize = size_of::<Wire>();
 
-const _: () = assert!(ORIGIN_SIZE.is_multiple_of(size_of::<u32>()));
-const _: () = assert!(ORIGIN_SIZE + settable::SIZE <= HEADER_SIZE);
-
 impl Header {
     /// The bytes of a new buffer's header. What is behind it is zero in memory
     /// that a heap gave, which is as it should be: no fact is set yet.
@@ -86,7 +79,6 @@ impl Header {
         wire.magic = MAGIC;
         wire.version = VERSION;
         wire.id = self.id;
-        wire.reserved = self.reserved.0;
         put_text(&mut wire.rule, &self.origin.rule);
         put_text(&mut wire.heap, &self.origin.heap);
         put_text(&mut wire.node, &self.origin.node);
@@ -107,12 +99,8 @@ impl Header {
         if wire.version != VERSION {
             return Err(Error::BadMetadata("the version is another"));
         }
-        if size(Bytes(wire.reserved)).is_none() {
-            return Err(Error::BadMetadata("the reserved region is too large"));
-        }
         Ok(Header {
             id: wire.id,
-            reserved: Bytes(wire.reserved),
             origin: Origin {
                 rule: text(&wire.rule),
                 heap: text(&wire.heap),
@@ -123,13 +111,13 @@ impl Header {
     }
 
     /// Judges a private copy, as [`Header::parse`] does, and whether it is the
-    /// header of this buffer.
+    /// header of the buffer with this id.
     ///
     /// # Errors
     /// [`Error::BadMetadata`] if it is not.
-    pub fn admit(copy: &[u8], handle: &Handle) -> Result<Header, Error> {
+    pub fn admit(copy: &[u8], id: u64) -> Result<Header, Error> {
         let header = Header::parse(copy)?;
-        if header.id != handle.id || header.reserved != handle.reserved {
+        if header.id != id {
             return Err(Error::BadMetadata("it belongs to another buffer"));
         }
         Ok(header)
@@ -158,7 +146,6 @@ mod tests {
     fn header() -> Header {
         Header {
             id: 7,
-            reserved: Bytes(4096),
             origin: Origin {
                 rule: "camera".into(),
                 heap: "camera".into(),
@@ -173,6 +160,13 @@ mod tests {
         let mut page = header().encode();
         page.resize(HEADER_SIZE, 0);
         assert_eq!(Header::parse(&page), Ok(header()));
+    }
+
+    #[test]
+    fn another_buffers_header_is_refused() {
+        let page = header().encode();
+        assert_eq!(Header::admit(&page, 7), Ok(header()));
+        assert!(Header::admit(&page, 8).is_err());
     }
 
     #[test]

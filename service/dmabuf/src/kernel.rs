@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the kernel tells in `/proc` and `/sys` about memory and dma-bufs. Each
+//! file may be missing, or forbidden; the error says which.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use dmaheap_buffer::Bytes;
+
+/// Live dma-bufs of one exporter, in every process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DmaBufs {
+    /// How many there are.
+    pub buffers: u64,
+    /// Their size together.
+    pub bytes: Bytes,
+}
+
+/// What a CMA area went through since boot, in pages. What is free in it says
+/// less: the kernel lends it to the page cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CmaArea {
+    /// Pages it gave.
+    pub allocated: u64,
+    /// Pages it could not give.
+    pub failed: u64,
+    /// Pages it got back.
+    pub released: u64,
+    /// All of its pages, where the kernel says.
+    pub total: Option<u64>,
+}
+
+/// The kernel's list of live dma-bufs, one folder per inode
+/// (CONFIG_DMABUF_SYSFS_STATS).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveList(PathBuf);
+
+impl LiveList {
+    /// Where the kernel has it.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn open() -> io::Result<LiveList> {
+        LiveList::at(Path::new("/sys/kernel/dmabuf/buffers"))
+    }
+
+    /// One that is elsewhere.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn at(folder: &Path) -> io::Result<LiveList> {
+        let with_path =
+            |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", folder.display()));
+        fs::read_dir(folder).map_err(with_path).map(|_| LiveList(folder.to_owned()))
+    }
+
+    /// The inodes.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn inodes(&self) -> io::Result<impl Iterator<Item = u64> + use<>> {
+        let inode = |name: OsString| name.to_str()?.parse().ok();
+        Ok(fs::read_dir(&self.0)?.flatten().filter_map(move |folder| inode(folder.file_name())))
+    }
+
+    /// How many, and how much, by exporter; heaps export under their node's name.
+    pub fn by_exporter(&self) -> BTreeMap<String, DmaBufs> {
+        let mut exporters: BTreeMap<String, DmaBufs> = BTreeMap::new();
+        for folder in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            // A buffer may be gone before its files are read.
+            let folder = folder.path();
+            if let (Ok(exporter), Ok(size)) =
+                (read::<String>(&folder.join("exporter_name")), read(&folder.join("size")))
+            {
+                let sum = exporters.entry(exporter).or_default();
+                sum.buffers = sum.buffers.saturating_add(1);
+                sum.bytes = Bytes(sum.bytes.0.saturating_add(size));
+            }
+        }
+        exporters
+    }
+}
+
+/// Where the kernel has its CMA areas (CONFIG_CMA_SYSFS).
+const CMA: &str = "/sys/kernel/mm/cma";
+
+/// The names of all CMA areas, which need not be those of heaps.
+///
+/// # Errors
+/// Why they cannot be listed.
+pub fn cma_areas() -> io::Result<Vec<String>> {
+    let name = |area: fs::DirEntry| area.file_name().into_string().ok();
+    Ok(fs::read_dir(CMA)?.flatten().filter_map(name).collect())
+}
+
+/// What the CMA area of this name went through.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub fn cma_area(name: &str) -> io::Result<CmaArea> {
+    let folder = Path::new(CMA).join(name);
+    Ok(CmaArea {
+        allocated: read(&folder.join("alloc_pages_success"))?,
+        failed: read(&folder.join("alloc_pages_fail"))?,
+        released: read(&folder.join("release_pages_success"))?,
+        total: read(&folder.join("total_pages")).ok(),
+    })
+}
+
+/// `/proc/meminfo` at one moment.
+#[derive(Debug, Clone)]
+pub struct MemInfo(String);
+
+impl MemInfo {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn read() -> io::Result<MemInfo> {
+        fs::read_to_string("/proc/meminfo").map(MemInfo)
+    }
+
+    /// Its lines, as they were read.
+    pub fn new(text: &str) -> MemInfo {
+        MemInfo(text.to_owned())
+    }
+
+    /// The value of a line, `MemAvailable` say.
+    pub fn value(&self, key: &str) -> Option<Bytes> {
+        let line = |line: &str| Some(line.strip_prefix(key)?.strip_prefix(':')?.to_owned());
+        let value = self.0.lines().find_map(line)?;
+        let kib: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+        Bytes(kib).checked_mul(1024)
+    }
+}
+
+fn read<T: FromStr>(path: &Path) -> io::Result<T> {
+    let malformed = || io::Error::new(io::ErrorKind::InvalidData, path.display().to_string());
+    fs::read_to_string(path)?.trim().parse().map_err(|_| malformed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_meminfo_has_its_value_in_bytes() {
+        let meminfo = MemInfo::new("MemFree:  900 kB\nCmaFree:          300 kB\nHugePages:  1\n");
+        assert_eq!(meminfo.value("CmaFree"), Some(Bytes(300 * 1024)));
+        assert_eq!(meminfo.value("Cma"), None);
+        assert_eq!(meminfo.value("HugePages"), None);
+        assert_eq!(meminfo.value("MemAvailable"), None);
+    }
+}
