@@ -33,6 +33,15 @@ fn explain_names_rule_heap_node_and_layout() {
 }
 
 #[test]
+fn help_is_given_wherever_it_is_asked_for() {
+    for line in ["--help", "-h", "help", "explain --help", "check -h"] {
+        let output = allocator(line);
+        assert!(output.status.success(), "{line}: {}", output.status);
+        assert!(text(&output.stdout).contains("allocator explain --usage"), "{line}");
+    }
+}
+
+#[test]
 fn explain_says_why_rules_were_passed_over() {
     let output = allocator(
         "explain --usage GPU_TEXTURE|COMPOSER_OVERLAY --format RGBA_8888 --size 64x64 --policy VIRT",

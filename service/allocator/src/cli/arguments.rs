@@ -12,9 +12,8 @@ impl Arguments {
 
     /// The command, if the first argument is one.
     pub fn command(&mut self) -> Option<String> {
-        let is_help = |first: &String| first == "--help" || first == "-h";
         let first = self.0.first()?;
-        (is_help(first) || !first.starts_with('-')).then(|| self.0.remove(0))
+        (!first.starts_with('-')).then(|| self.0.remove(0))
     }
 
     /// Whether `name` was given.

@@ -48,12 +48,14 @@ type Done = Result<Outcome, Box<dyn Error>>;
 /// Runs the command in these arguments (without the program's name).
 pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
     let mut arguments = Arguments::new(arguments);
-    let done = match arguments.command().as_deref() {
+    let wants_help = arguments.flag("--help") || arguments.flag("-h");
+    let command = if wants_help { Some("help".to_owned()) } else { arguments.command() };
+    let done = match command.as_deref() {
         None => serve(arguments).map(|never| match never {}),
         Some("explain") => explain::run(arguments),
         Some("check") => check::run(arguments),
         Some("dump") => dump(arguments),
-        Some("help" | "--help" | "-h") => {
+        Some("help") => {
             std::io::stdout().write_all(HELP.as_bytes()).map_err(Into::into).map(|()| Outcome::Good)
         }
         Some(other) => Err(format!("there is no command {other:?}\n{HELP}").into()),

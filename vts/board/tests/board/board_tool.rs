@@ -2,8 +2,9 @@
 //! The board tool as its users call it.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,70 @@ pub fn exec_passes_output_status_and_files_on() -> Outcome {
     expect_eq("output", result.stdout.as_str(), "carried\n")?;
     expect_contains(&result.stderr, "wrong\n")?;
     expect_eq("pulled file", fs::read_to_string(here.join("out"))?.as_str(), "carried\n")
+}
+
+/// More than a pipe holds, so that the command and the tool wait for one another.
+pub fn exec_passes_its_input_on() -> Outcome {
+    let mut tool = tool(&["exec", "--", "sh", "-c", "sleep 1; md5sum; echo over >&2"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let input = tool.stdin.take().ok_or("the input is piped")?;
+    let sent = std::thread::spawn(move || (&input).write_all(&vec![b'x'; 3 << 20]));
+    let output = tool.wait_with_output()?;
+    sent.join().map_err(|_| "the writer panicked")??;
+    let sum = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut expected =
+        ran(Command::new("sh").args(["-c", "head -c 3145728 /dev/zero | tr '\\0' x | md5sum"]))?;
+    expected.stdout.truncate(32);
+    expect_contains(&sum, &expected.stdout)
+}
+
+/// A command that reads nothing is not held up by what nobody reads.
+pub fn exec_ends_with_its_command_whatever_it_was_sent() -> Outcome {
+    let mut tool = tool(&["exec", "--pull", "/proc/version:/dev/null", "--", "sh", "-c", "exit 4"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // It stays open, and has more to say than fits anywhere.
+    let input = tool.stdin.take().ok_or("the input is piped")?;
+    std::thread::spawn(move || (&input).write_all(&vec![b'x'; 8 << 20]));
+    let output = tool.wait_with_output()?;
+    expect_eq(&String::from_utf8_lossy(&output.stderr), output.status.code(), Some(4))
+}
+
+pub fn exec_keeps_the_commands_status_when_a_pull_fails() -> Outcome {
+    let here = scratch("pull")?;
+    let pull = format!("/no/such/file:{}", here.join("x").display());
+    for (exit, status) in [(7, 7), (0, 125)] {
+        let script = format!("exit {exit}");
+        let result = run_tool(&["exec", "--pull", &pull, "--", "sh", "-c", &script])?;
+        expect_eq("status", result.code, Some(status))?;
+        expect_contains(&result.stderr, "/no/such/file: No such file")?;
+        expect_contains(&result.stderr, "the command itself")?;
+    }
+    Ok(())
+}
+
+pub fn exec_ends_with_127_for_a_missing_program() -> Outcome {
+    let result = run_tool(&["exec", "--", "no-such-program"])?;
+    expect_eq("status", result.code, Some(127))?;
+    expect_contains(&result.stderr, "cannot run no-such-program: No such file")
+}
+
+/// In a temporary folder whose name would be three properties to QEMU.
+pub fn exec_boots_below_a_path_with_spaces_and_commas() -> Outcome {
+    let here = scratch("a b,c=d,e")?;
+    fs::write(here.join("in, out"), "carried\n")?;
+    let push = format!("{}:/tmp/", here.join("in, out").display());
+    let pull = format!("/tmp/in, out:{}", here.join("back, again").display());
+    let arguments = ["exec", "--push", &push, "--pull", &pull, "--", "cat", "/tmp/in, out"];
+    let result = ran(tool(&arguments).env("TMPDIR", &here))?;
+    expect_eq(&result.stderr, result.code, Some(0))?;
+    expect_eq("output", result.stdout.as_str(), "carried\n")?;
+    expect_eq("pulled", fs::read_to_string(here.join("back, again"))?.as_str(), "carried\n")
 }
 
 pub fn exec_reports_a_kernel_panic() -> Outcome {
@@ -50,14 +115,21 @@ pub fn guest_that_does_not_come_up_is_shown() -> Outcome {
     expect_contains(&result.stderr, "Kernel panic - not syncing: No working init found")
 }
 
-pub fn exec_refuses_a_missing_push_before_booting() -> Outcome {
-    let result = run_tool(&["exec", "--push", "/no/such:/tmp/x", "--", "true"])?;
-    expect_eq("status", result.code, Some(125))?;
-    expect_eq(
-        "message",
-        result.stderr.as_str(),
-        "error: --push: there is no /no/such on this host\n",
-    )
+pub fn exec_refuses_wrong_paths_before_booting() -> Outcome {
+    for (option, value, complaint) in [
+        ("--push", "/no/such:/tmp/x", "--push: there is no /no/such on this host"),
+        (
+            "--pull",
+            "/tmp/x:/no/such/folder/x",
+            "--pull: /no/such/folder/x: there is no such folder",
+        ),
+        ("--dtbo", "/no/such.dtbo", "--dtbo: /no/such.dtbo: No such file or directory"),
+    ] {
+        let result = run_tool(&["exec", option, value, "--", "true"])?;
+        expect_eq("status", result.code, Some(125))?;
+        expect_contains(&result.stderr, &format!("error: {complaint}"))?;
+    }
+    Ok(())
 }
 
 pub fn exec_boots_without_services_memory_and_overlay_of_choice() -> Outcome {
@@ -169,10 +241,13 @@ pub fn vts_runs_the_tests_that_are_asked_for_and_reports() -> Outcome {
     expect_eq("status", none.code, Some(125))?;
     expect_contains(&none.stderr, "no test's name contains 'no such test'")?;
 
-    let ran = run_tool(&["vts", "--filter", "GetProtectedContent"])?;
+    // A user's own reports stay what they are.
+    let here = scratch("vts")?;
+    let out = here.display().to_string();
+    let ran = run_tool(&["vts", "--filter", "GetProtectedContent", "--out", &out])?;
     expect_eq(&ran.stderr, ran.code, Some(0))?;
     expect_contains(&ran.stdout, "0 passed, 0 failed, 1 skipped")?;
-    let read = |name: &str| fs::read_to_string(board::results().join(name));
+    let read = |name: &str| fs::read_to_string(here.join(name));
     expect_contains(&read("vts.xml")?, "name=\"GetProtectedContent\"")?;
     let page = read("vts.html")?;
     for part in

@@ -73,10 +73,15 @@ fn main() -> std::process::ExitCode {
         }
         board_tool::{
             exec_passes_output_status_and_files_on,
+            exec_passes_its_input_on,
+            exec_ends_with_its_command_whatever_it_was_sent,
+            exec_keeps_the_commands_status_when_a_pull_fails,
+            exec_ends_with_127_for_a_missing_program,
+            exec_boots_below_a_path_with_spaces_and_commas,
             exec_reports_a_kernel_panic,
             exec_ends_a_hung_guest_and_shows_its_console,
             guest_that_does_not_come_up_is_shown,
-            exec_refuses_a_missing_push_before_booting,
+            exec_refuses_wrong_paths_before_booting,
             exec_boots_without_services_memory_and_overlay_of_choice,
             missing_packages_are_only_named_when_told_so,
             killed_tool_leaves_no_qemu,
