@@ -199,9 +199,12 @@ pub fn killed_tool_leaves_no_qemu() -> Outcome {
     Ok(())
 }
 
-/// The one child of a process, by id.
+/// The one child of a process, whichever thread started it, by id.
 fn child_of(parent: u32) -> Result<String, libtest_mimic::Failed> {
-    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+    let mut children = String::new();
+    for thread in fs::read_dir(format!("/proc/{parent}/task"))? {
+        children += &fs::read_to_string(thread?.path().join("children"))?;
+    }
     match children.split_whitespace().collect::<Vec<_>>()[..] {
         [one] => Ok(one.to_owned()),
         _ => fail(format!("process {parent} has these children: '{children}'")),

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use dmaheap_buffer::handle::INTS;
 use dmaheap_buffer::{Bytes, Constraints, Extent, Handle, Layout, Type, Value};
 use dmaheap_imapper::{BufferHandle, Code};
+use fastrand::Rng;
 use libtest_mimic::Trial;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -236,20 +237,8 @@ fn foreign_pointers(ground: &Ground) -> Test {
     Ok(())
 }
 
-/// The same numbers in every run (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[(self.next() % from.len() as u64) as usize]
-    }
+fn pick<T: Copy>(random: &mut Rng, from: &[T]) -> T {
+    from[random.usize(..from.len())]
 }
 
 /// Each mutant is refused, or imports and works as a buffer.
@@ -262,18 +251,18 @@ fn a_thousand_mutations(ground: &Ground) -> Test {
     fds.extend(stranger.raw.fds());
     fds.extend([-1, 500, i32::MAX, i32::MIN]);
     let before = Ours::now()?;
-    let mut random = Random(5);
+    let mut random = Rng::with_seed(5);
     let [mut refused, mut harmless] = [0, 0];
     for round in 0..1000 {
         let mut mutant = good.clone();
-        for _ in 0..1 + random.next() % 3 {
-            let place = (random.next() % mutant.len() as u64) as usize;
+        for _ in 0..random.u8(1..=3) {
+            let place = random.usize(..mutant.len());
             mutant[place] = match place {
-                3 | 4 => random.pick(&fds),
+                3 | 4 => pick(&mut random, &fds),
                 // A handle is never longer than it says: more would be the client's lie.
-                1 | 2 => random.pick(&[-1, 0, 1, 2, good[2], i32::MIN]),
-                _ if random.next().is_multiple_of(2) => mutant[place] ^ 1 << (random.next() % 32),
-                _ => random.next() as i32,
+                1 | 2 => pick(&mut random, &[-1, 0, 1, 2, good[2], i32::MIN]),
+                _ if random.bool() => mutant[place] ^ 1 << random.u8(..32),
+                _ => random.i32(..),
             };
         }
         let mut out = std::ptr::null();

@@ -2,7 +2,7 @@
 //! One buffer in several processes, some of which misbehave.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dmaheap_buffer::header::{HEADER_SIZE, ORIGIN_SIZE};
 use dmaheap_buffer::{Type, Usage, Value};
@@ -160,16 +160,15 @@ fn two_writers_at_once(ground: &Ground) -> Test {
     for peer in &mut peers {
         peer.expect("at work")?;
     }
-    let end = Instant::now() + Duration::from_secs(2);
+    // However long that takes: the peers write for ever.
     let mut seen = std::collections::BTreeSet::new();
-    while Instant::now() < end {
+    while seen.len() < 100 {
         let value = buffer.get(Type::Smpte2086)?;
         require_whole(&value)?;
         if let Value::Smpte2086(Some([first, ..])) = value {
             seen.insert(first as u32);
         }
     }
-    assert!(seen.len() > 10, "only {} values were seen", seen.len());
     peers.into_iter().try_for_each(handover::Peer::finish)
 }
 
