@@ -11,6 +11,7 @@
 pub mod allocator;
 pub mod driver;
 pub mod mapper;
+pub mod unnamed;
 
 use dmaheap_suite::program;
 
@@ -53,6 +54,7 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)>
     allocators.chain(mapper::MUTANTS.iter().map(|m| (m.name, m.program, m.case)))
 }
 
+const HEAPS: &str = program::HEAPS.name;
 const ALLOCATOR: &str = program::ALLOCATOR.name;
 const OUR_ALLOCATOR: &str = program::OUR_ALLOCATOR.name;
 const MAPPER: &str = program::MAPPER.name;

@@ -10,12 +10,13 @@ use board::source::{DriverFiles, driver_files};
 use board::{Boot, Guest};
 use board_channel::wire::Exit;
 use dmaheap_mutants::driver::{self, DriverMutant, EDITS, Edit, Leaves};
+use dmaheap_mutants::unnamed::UNNAMED;
 use dmaheap_mutants::{INSTANCE, NONE, all};
 use dmaheap_suite::program::{HEAPS, PROGRAMS};
 use libtest_mimic::{Failed, Trial};
 
 use crate::Outcome;
-use crate::fixture::{boot, fail, lock, with_guest};
+use crate::fixture::{boot, expect_eq, fail, lock, with_guest};
 
 /// One trial for each mutant, after one for none.
 pub fn trials() -> Vec<Trial> {
@@ -24,11 +25,17 @@ pub fn trials() -> Vec<Trial> {
         Trial::test(format!("mutants::driver::{}", one.name), move || driver_is_caught(one, number))
     });
     let sound = Trial::test("mutants::driver::without_a_defect_every_case_passes", sound_driver);
+    let listed = Trial::test("mutants::every_case_is_named_or_has_a_reason", every_case_is_named);
     let none = Trial::test("mutants::without_a_defect_every_case_passes", every_case_passes);
     let caught = |(name, program, case)| {
         Trial::test(format!("mutants::{name}"), move || is_caught(name, program, case))
     };
-    iter::once(none).chain(all().map(caught)).chain(iter::once(sound)).chain(drivers).collect()
+    iter::once(listed)
+        .chain(iter::once(none))
+        .chain(all().map(caught))
+        .chain(iter::once(sound))
+        .chain(drivers)
+        .collect()
 }
 
 fn every_case_passes() -> Outcome {
@@ -50,6 +57,27 @@ fn every_case_passes() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Or has a reason, and not both.
+fn every_case_is_named() -> Outcome {
+    let drivers = driver::MUTANTS.iter().map(|one| (HEAPS.name, one.case));
+    let named: BTreeSet<(&str, &str)> =
+        all().map(|(_, program, case)| (program, case)).chain(drivers).collect();
+    let unnamed = UNNAMED.iter().flat_map(|one| one.cases.iter().map(|case| (one.program, *case)));
+    let unnamed: BTreeSet<(&str, &str)> = unnamed.collect();
+    if let Some((program, case)) = named.intersection(&unnamed).next() {
+        return fail(format!("{program} {case} has both a mutant and a reason to have none"));
+    }
+    let trials = PROGRAMS.iter().map(|program| (program.name, (program.trials)()));
+    let trials: Vec<(&str, Vec<Trial>)> = trials.collect();
+    let cases: BTreeSet<(&str, &str)> = trials
+        .iter()
+        .flat_map(|(program, trials)| trials.iter().map(|trial| (*program, trial.name())))
+        .collect();
+    let known = &named | &unnamed;
+    expect_eq("cases without a mutant, and without a reason", &cases - &known, BTreeSet::new())?;
+    expect_eq("reasons for cases that are not there", &unnamed - &cases, BTreeSet::new())
 }
 
 fn is_caught(name: &str, program: &str, case: &str) -> Outcome {
