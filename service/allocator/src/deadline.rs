@@ -46,9 +46,12 @@ pub fn write_all(writer: &mut dyn Write, text: &[u8], limit: Duration) -> io::Re
                 pause = AGAIN;
             }
         };
-        thread::Builder::new().name("deadline".to_owned()).spawn_scoped(scope, wake)?;
+        let waker = thread::Builder::new().name("deadline".to_owned());
+        let waker = waker.spawn_scoped(scope, wake)?;
         let done = write(writer, text, is_over);
         drop(written);
+        // The scope alone would not wait for all of it to be gone. It does not panic.
+        let _ = waker.join();
         done
     })
 }
