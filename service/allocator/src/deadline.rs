@@ -28,7 +28,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// Writes all of `text` within `limit`.
 ///
 /// # Errors
-/// [`ErrorKind::TimedOut`] if it was not taken in time; what the writer says.
+/// `ETIMEDOUT` if it was not taken in time; what the writer says.
 pub fn write_all(writer: &mut dyn Write, text: &[u8], limit: Duration) -> io::Result<()> {
     static HANDLER: OnceLock<Result<(), Errno>> = OnceLock::new();
     (*HANDLER.get_or_init(|| sys::interrupt_with(WAKE)))?;
@@ -46,9 +46,12 @@ pub fn write_all(writer: &mut dyn Write, text: &[u8], limit: Duration) -> io::Re
                 pause = AGAIN;
             }
         };
-        thread::Builder::new().name("deadline".to_owned()).spawn_scoped(scope, wake)?;
+        let waker = thread::Builder::new().name("deadline".to_owned());
+        let waker = waker.spawn_scoped(scope, wake)?;
         let done = write(writer, text, is_over);
         drop(written);
+        // The scope alone would not wait for all of it to be gone. It does not panic.
+        let _ = waker.join();
         done
     })
 }
@@ -56,7 +59,7 @@ pub fn write_all(writer: &mut dyn Write, text: &[u8], limit: Duration) -> io::Re
 fn write(writer: &mut dyn Write, mut text: &[u8], is_over: impl Fn() -> bool) -> io::Result<()> {
     while !text.is_empty() {
         if is_over() {
-            return Err(ErrorKind::TimedOut.into());
+            return Err(Errno::ETIMEDOUT.into());
         }
         match writer.write(text) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),

@@ -55,7 +55,8 @@ impl Metadata {
         let header = Header { id: handle.id, origin };
         let size = handle.metadata_size();
         let ready = if size == SIZE { self.blanks.take() } else { None };
-        let Blank { buffer, mut map } = ready.map_or_else(|| blank(heap, size), Ok)?;
+        let fresh = || blank(heap, size).inspect(|_| self.blanks.hurry());
+        let Blank { buffer, mut map } = ready.map_or_else(fresh, Ok)?;
         write(&buffer, &mut map, &header.encode())?;
         let mut spent = self.lock_spent();
         if spent.len() > WANTED {

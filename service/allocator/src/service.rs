@@ -2,7 +2,7 @@
 //! Binder on one side, the allocator on the other. Errors become wire codes
 //! here and nowhere else.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use dmaheap_aidl::allocator::{
 };
 use dmaheap_aidl::binder::{self, Caller, ParcelFileDescriptor};
 use dmaheap_aidl::common::NativeHandle;
+use nix::errno::Errno;
 
 use crate::allocation::{Allocator, Buffer};
 use crate::deadline;
@@ -45,14 +46,15 @@ impl Service {
     /// written: whoever reads slowly holds nothing of the service's but a thread.
     ///
     /// # Errors
-    /// If another dump is being written, or `writer` does not take this one
-    /// within five seconds.
+    /// `EBUSY` if another dump is being written, `ETIMEDOUT` if `writer` does
+    /// not take this one within five seconds.
     pub fn write_report(&self, writer: &mut dyn Write, options: &[String]) -> io::Result<()> {
         let reader = Reader::new(Caller::current().uid);
         let [privileged, others] = &self.dumps;
         let turn = if reader == Reader::Privileged { privileged } else { others };
         let _turn = match turn.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(ErrorKind::ResourceBusy.into()),
+            // The binder library sends errors as their numbers.
+            Err(TryLockError::WouldBlock) => return Err(Errno::EBUSY.into()),
             // Nothing is behind it that could be broken.
             Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
             Ok(turn) => turn,

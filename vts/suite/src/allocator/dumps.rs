@@ -74,7 +74,9 @@ fn unread() -> Outcome {
         Ok(())
     })?;
     for i in 0..unread.len() {
-        told.recv_timeout(NEVER).map_err(|_| format!("{i} dumps ended, and no more of them"))?;
+        let ended = told.recv_timeout(NEVER);
+        let error = ended.map_err(|_| format!("{i} dumps ended, and no more of them"))?;
+        assert!(error.is_some(), "a dump was written into a full pipe");
     }
     drop(unread);
     // And the next reader has one.

@@ -9,6 +9,7 @@
 //! in the file where it would be mended.
 
 mod contexts;
+mod region;
 mod rules;
 mod ueventd;
 
@@ -25,6 +26,7 @@ use super::source::{self, Source};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use contexts::Contexts;
+use region::Region;
 use rules::Rules;
 use ueventd::Nodes;
 
@@ -127,24 +129,35 @@ impl Chain<'_> {
         findings.or_insert_with(|| Findings::new(&place.file)).error(place.line, message, hint);
     }
 
-    /// Where the policy file names the heap's nodes.
-    fn place(&self, heap: &Spec) -> Place {
-        let line = self.source.line(&source::heap(&heap.name), 0, "nodes");
+    /// Where the policy file has this of a heap.
+    fn place(&self, heap: &Spec, key: &str) -> Place {
+        let line = self.source.line(&source::heap(&heap.name), 0, key);
         Place { file: self.file.clone(), line }
     }
 
     /// Boards call the same memory differently: one of a heap's nodes will do.
     fn device_tree(&mut self, policy: &Policy, trees: &[Text]) {
         for (_, heap) in policy.heaps.iter() {
-            let made = |node: &&String| {
-                BUILT_IN.contains(&node.as_str()) || trees.iter().any(|(_, t)| has_node(t, node))
-            };
-            if heap.nodes.iter().find(made).is_none() {
-                let name = &heap.name;
+            let name = &heap.name;
+            let region =
+                |node: &String| trees.iter().find_map(|(_, tree)| Region::find(tree, node));
+            let region = heap.nodes.iter().find_map(region);
+            if region.is_none() && !heap.nodes.iter().any(|node| BUILT_IN.contains(&node.as_str()))
+            {
                 self.error(
-                    self.place(heap),
+                    self.place(heap, "nodes"),
                     format!("heap {name} has no node: the device tree has none of its regions"),
                     format!("add a /reserved-memory node {}", heap.nodes.join(" or ")),
+                );
+            }
+            if let Some(Region { size: Some(size) }) = region
+                && heap.size != Some(size)
+            {
+                let said = heap.size.map_or("not said".to_owned(), |said| said.to_string());
+                self.error(
+                    self.place(heap, "size"),
+                    format!("the size of heap {name} is {said}, and its region has {size}"),
+                    format!("size = \"{size}\": clients are promised what is smaller"),
                 );
             }
         }
@@ -163,7 +176,7 @@ impl Chain<'_> {
             let path = format!("{FOLDER}/{node}");
             match files.of(&path) {
                 None => self.error(
-                    self.place(heap),
+                    self.place(heap, "nodes"),
                     format!("no ueventd.rc gives {path} an owner: only root can open it"),
                     format!("add `{path} 0440 {USER} {GROUP}`"),
                 ),
@@ -188,7 +201,7 @@ impl Chain<'_> {
             let path = format!("{FOLDER}/{node}");
             let Some((label, place)) = contexts.label(&path) else {
                 self.error(
-                    self.place(heap),
+                    self.place(heap, "nodes"),
                     format!("no file_contexts labels {path}"),
                     format!("give it a type of its own with the attribute {ATTRIBUTE}"),
                 );
@@ -199,7 +212,7 @@ impl Chain<'_> {
             }
             if label == "dmabuf_heap_device" {
                 self.error(
-                    self.place(heap),
+                    self.place(heap, "nodes"),
                     format!("{path} has the platform's default label, which opens no heap"),
                     "add a line for it to the vendor's file_contexts".to_owned(),
                 );
@@ -250,13 +263,4 @@ impl Chain<'_> {
             }
         }
     }
-}
-
-/// Whether a device tree's source has a node of this name.
-fn has_node(tree: &str, node: &str) -> bool {
-    tree.lines().any(|line| {
-        let line = line.trim();
-        let name = line.split_once(':').map_or(line, |(_, behind)| behind.trim());
-        name.strip_prefix(node).is_some_and(|rest| rest.trim() == "{")
-    })
 }
