@@ -32,11 +32,9 @@ impl Request {
             return Err(Error::UnknownOption(option.name.chars().take(64).collect()));
         }
         let usage = Usage::new(info.usage.0.cast_unsigned(), vendor.bits())?;
-        let extent = Extent::new(info.width.into(), info.height.into(), info.layerCount.into())?;
-        usage.require_fit(extent)?;
         Ok(Request {
             name: name(&info.name),
-            extent,
+            extent: Extent::new(info.width.into(), info.height.into(), info.layerCount.into())?,
             format: info.format.0,
             usage,
             reserved: u64::try_from(info.reservedSize)

@@ -7,7 +7,7 @@ use dmaheap_aidl::allocator::{AllocationError, BufferDescriptorInfo};
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use dmaheap_allocator::finding::Severity;
 use dmaheap_allocator::{Error, Policy, Request};
-use dmaheap_buffer::{Bytes, Usage};
+use dmaheap_buffer::{Bytes, Extent, Usage};
 
 const VIRT: &str = include_str!("../../etc/virt/heaps.toml");
 
@@ -64,6 +64,18 @@ fn virt_lays_the_planes_of_a_camera_picture_one_after_the_other() {
     assert_eq!(layout.stride().0, 1920);
     assert_eq!(layout.planes()[1].offset, Bytes(1920 * 1080));
     assert_eq!(layout.size(), Bytes((1920 * 1080 * 3 / 2u64).next_multiple_of(4096)));
+}
+
+#[test]
+fn a_cube_has_six_square_faces() {
+    let code = |width, height, layers| {
+        let mut request = request(BufferUsage::GPU_CUBE_MAP, PixelFormat::RGBA_8888, 64, 64);
+        request.extent = Extent::new(width, height, layers).unwrap();
+        virt().plan(&request).err().map(|error| error.code())
+    };
+    assert_eq!(code(64, 64, 6), None);
+    assert_eq!(code(64, 64, 5), Some(AllocationError::BAD_DESCRIPTOR));
+    assert_eq!(code(64, 32, 6), Some(AllocationError::BAD_DESCRIPTOR));
 }
 
 #[test]

@@ -27,7 +27,7 @@
 //! | id, the header page's id | [`Header::admit`](crate::Header::admit) |
 //! | allocation size, both dma-bufs | computed from what was held against them |
 //!
-//! [`VERSION`] counts what these integers mean, and that is also what
+//! `VERSION` counts what these integers mean, and that is also what
 //! [`Layout::new`] makes of them: another layout is another version.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

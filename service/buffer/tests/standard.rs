@@ -199,6 +199,17 @@ fn the_crop_is_one_rectangle_for_each_plane_in_its_samples() {
 }
 
 #[test]
+fn what_is_protected_is_what_was_asked_to_be() {
+    let (mut handle, header) = buffer(Format::from_name("RGBA_8888").unwrap(), [64, 64]);
+    for (usage, protected) in [(Usage::GPU_TEXTURE, 0), (Usage::PROTECTED, 1)] {
+        handle.usage = usage;
+        let value = |kind| Value::initial(kind, &handle, &header);
+        assert_eq!(value(Type::ProtectedContent), Value::ProtectedContent(protected));
+        assert_eq!(value(Type::Usage), Value::Usage(usage.bits()));
+    }
+}
+
+#[test]
 fn the_allocation_size_is_that_of_all_memory() {
     let (mut handle, header) = buffer(Format::from_name("RGBA_8888").unwrap(), [64, 64]);
     let size = |handle: &Handle| Value::initial(Type::AllocationSize, handle, &header);

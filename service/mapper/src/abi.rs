@@ -3,7 +3,7 @@
 //!
 //! What comes from a client is made safe here: a pointer is read once, counts
 //! before what they count, and everything behind is called with values. A
-//! handle that must be imported is not read at all, see [`crate::registry`].
+//! handle that must be imported is not read at all, see `registry`.
 //! A panic, which would be a defect of this library, ends here as an error.
 
 pub use dmaheap_imapper::*;
@@ -54,7 +54,7 @@ static MAPPER: AIMapper = AIMapper {
 };
 
 /// Hands out the interface; always the same, whichever copy of this library is
-/// asked, see [`copies`].
+/// asked, see `copies`.
 ///
 /// # Safety
 /// `out` is null or points to a place for a pointer.

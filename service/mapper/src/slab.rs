@@ -30,10 +30,10 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::{fmt, ptr, slice};
 
 /// Slots of the first chunk.
-const FIRST: usize = 64;
+const FIRST: usize = 16;
 
 /// Chunks, with 2^26 slots together: more than there are descriptors.
-const CHUNKS: usize = 20;
+const CHUNKS: usize = 22;
 
 const FREE: u32 = 0;
 /// One thread, and no other, has the slot and fills or empties it.

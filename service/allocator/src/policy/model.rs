@@ -95,6 +95,7 @@ impl Policy {
     /// # Errors
     /// If the format, the size or a limit forbids it.
     pub fn layout(&self, request: &Request) -> Result<Layout> {
+        request.usage.require_fit(request.extent)?;
         let format = self.resolve(request.format, request.usage)?;
         let layout = Layout::new(format, request.extent, &self.constraints(request.usage)?)?;
         within("a buffer", layout.size(), self.limits.buffer)?;

@@ -70,7 +70,7 @@ fn an_address_is_not_used_again_at_once() {
 fn threads_that_remove_what_others_use_drop_each_value_once() {
     static SLAB: Slab<Counted> = Slab::new();
     let count = Arc::new(());
-    let rounds = if cfg!(miri) { 10 } else { 2000 };
+    let rounds = if cfg!(miri) { 10 } else { 500 };
     for _ in 0..rounds {
         let place = address(&SLAB.insert(count.clone()).unwrap());
         let removed: usize = std::thread::scope(|scope| {
@@ -107,7 +107,7 @@ fn children_that_are_forked_while_others_insert_and_remove_do_the_same() {
                 }
             });
         }
-        for number in 0..500 {
+        for number in 0..300 {
             // SAFETY: the child only does what is under test, and ends.
             match unsafe { fork() }.unwrap() {
                 ForkResult::Child => {
