@@ -31,12 +31,13 @@ const FLAGS: [&str; 3] = [
 ];
 
 /// The programs of `service/`, as the board runs them.
-const PROGRAMS: [&str; 4] = ["-p", "dmaheap-allocator", "-p", "dmaheap-mapper"];
+const PROGRAMS: [&str; 3] = ["--no-default-features", "-pdmaheap-allocator", "-pdmaheap-mapper"];
 
 /// Tests on the host that run code of `service/`.
 const TESTS: [&[&str]; 2] = [
     &[
         "-p=dmaheap-buffer",
+        "-p=dmaheap-dmabuf",
         "-p=dmaheap-allocator",
         "-p=dmaheap-mapper",
         "--lib",

@@ -21,17 +21,20 @@ use results::{Counts, Suite};
 
 /// What the heaps' owner says, and what the kernel says.
 pub const DUMP: &str = "rsb_service dump android.hardware.graphics.allocator.IAllocator/default";
-const HEAPS: &str = "cd /sys/kernel/debug/dma_heap && grep . *";
+const REGIONS: &str = "cd /sys/kernel/debug/dma_heap && grep . *";
 const CMA: &str = "cd /sys/kernel/mm/cma && grep . */*";
 
 /// The device's test programs, those for any device first.
 pub const PROGRAMS: [&str; 5] = [
     "VtsHalGraphicsAllocatorDmaHeap_TargetTest",
     "VtsHalGraphicsMapperDmaHeap_TargetTest",
-    "VtsDmaHeap_TargetTest",
+    HEAPS,
     "suite-allocator",
     "suite-mapper",
 ];
+
+/// The one that knows the kernel alone.
+pub const HEAPS: &str = "VtsDmaHeap_TargetTest";
 
 /// What `vts` takes.
 #[derive(Args)]
@@ -96,7 +99,7 @@ impl Vts {
                 exit => format!("'{script}' ended with {exit:?}: {}", output.stderr),
             })
         };
-        let (dump, heaps, cma) = (said(DUMP)?, said(HEAPS)?, said(CMA)?);
+        let (dump, heaps, cma) = (said(DUMP)?, said(REGIONS)?, said(CMA)?);
         let demonstration = said(&format!("demo --picture {PICTURE}"))?;
         fs::create_dir_all(&self.out).map_err(|error| self.cannot_write("", error))?;
         let has_picture = guest.pull(PICTURE, &self.out.join("camera.png")).is_ok();

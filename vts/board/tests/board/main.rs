@@ -104,6 +104,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(trials! { suite::{
         mapper_library_is_small_and_exports_three_symbols,
         instance_that_is_not_there_is_named,
+        the_board_tool_knows_every_program,
         board_without_counters_is_not_taken_for_sound,
     } });
     if trials

@@ -153,3 +153,11 @@ pub fn board_without_counters_is_not_taken_for_sound() -> Outcome {
     }
     Ok(())
 }
+
+/// The tool is built without the suite, so that a first run is short, and has the names by itself.
+pub fn the_board_tool_knows_every_program() -> Outcome {
+    let table = fs::read_to_string(board::repository().join("vts/board/src/vts/mod.rs"))?;
+    PROGRAMS
+        .iter()
+        .try_for_each(|program| expect_contains(&table, &format!("\"{}\"", program.name)))
+}
