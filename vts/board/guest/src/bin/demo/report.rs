@@ -94,7 +94,7 @@ impl Report {
             "usage",
             "format and size",
             "rule\nheap\nheap's node",
-            "physical segments",
+            "physical\nsegments",
         ]);
         for row in &self.rows {
             let (width, height, kib) = (row.width, row.height, row.bytes / 1024);
@@ -106,7 +106,8 @@ impl Report {
                 segments_text(&row.segments),
             ]);
         }
-        let mut captures = table(&["camera captures into", "heap", "physical segments", "outcome"]);
+        let mut captures =
+            table(&["camera captures into", "heap", "physical\nsegments", "outcome"]);
         for capture in &self.captures {
             captures.add_row([
                 capture.what.to_owned(),
@@ -160,7 +161,7 @@ fn table(header: &[&str]) -> Table {
 fn segments_text(segments: &[Range<u64>]) -> String {
     match segments {
         [only] => format!("1\nat {:#x}", only.start),
-        [first, ..] => format!("{}\nfirst at {:#x}", segments.len(), first.start),
+        [first, ..] => format!("{}\nfrom {:#x}", segments.len(), first.start),
         [] => "none".to_owned(),
     }
 }
