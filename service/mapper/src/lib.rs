@@ -25,7 +25,7 @@
 //! There is no lock in it, and nothing else that one thread waits for another
 //! to leave: a child that was forked in the middle of any call can make all of
 //! them. All unsafe code is in [`abi`], where pointers come from a client, in
-//! `sys`, where the kernel is called, in `slab` and in `copies`.
+//! `sys`, where a fence is waited for, in `slab` and in `copies`.
 
 pub mod abi;
 mod copies;
