@@ -105,6 +105,7 @@ fn main() -> std::process::ExitCode {
         mapper_library_is_small_and_exports_three_symbols,
         instance_that_is_not_there_is_named,
         the_board_tool_knows_every_program,
+        a_program_that_dies_leaves_what_it_reported,
         board_without_counters_is_not_taken_for_sound,
     } });
     if trials

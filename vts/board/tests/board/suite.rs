@@ -9,7 +9,7 @@ use board::{Boot, skips};
 use board_channel::wire::Exit;
 use dmaheap_suite::harness::Program;
 use dmaheap_suite::mapper::NATIVE_CASES;
-use dmaheap_suite::program::{ALLOCATOR, HEAPS, PROGRAMS};
+use dmaheap_suite::program::{ALLOCATOR, HEAPS, OUR_ALLOCATOR, PROGRAMS};
 use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::Outcome;
@@ -160,4 +160,18 @@ pub fn the_board_tool_knows_every_program() -> Outcome {
     PROGRAMS
         .iter()
         .try_for_each(|program| expect_contains(&table, &format!("\"{}\"", program.name)))
+}
+
+/// What ran is whole, and what was running is named: `vts::results` makes a report of it.
+pub fn a_program_that_dies_leaves_what_it_reported() -> Outcome {
+    let script = format!(
+        "{} --format=junit --filter dump:: >/tmp/died.xml 2>/dev/null & \
+         until grep -q time= /tmp/died.xml; do sleep 0.05; done; kill -9 $!; cat /tmp/died.xml",
+        OUR_ALLOCATOR.name
+    );
+    let report = with_guest(|guest| succeed(guest, &script))?;
+    expect_contains(&report, &format!("<testsuite name=\"{}\">", OUR_ALLOCATOR.name))?;
+    let last = report.lines().last().unwrap_or_default();
+    let is_open = last.starts_with("<testcase ") && !last.contains('>');
+    if is_open || report.ends_with("/>\n") { Ok(()) } else { fail(report) }
 }
