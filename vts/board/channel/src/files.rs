@@ -100,6 +100,9 @@ fn unpack(data: &mut impl Read, to: &Path) -> Result<(), FileError> {
             fs::create_dir_all(&path).on(&path)?;
             let mode = entry.header().mode().on(&path)?;
             folders.push((path, mode));
+        } else if is_no_file(&path) {
+            let mut node = File::options().write(true).open(&path).on(&path)?;
+            io::copy(&mut entry, &mut node).on(&path)?;
         } else {
             entry.set_preserve_permissions(true);
             entry.unpack(&path).map_err(cause).on(&path)?;
@@ -110,6 +113,11 @@ fn unpack(data: &mut impl Read, to: &Path) -> Result<(), FileError> {
         fs::set_permissions(&path, Permissions::from_mode(mode)).on(&path)?;
     }
     Ok(())
+}
+
+/// Whether a device, a pipe or a socket is there, also behind a link: it is written to and stays.
+fn is_no_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 /// The system's own answer, which the tar crate wraps into a sentence without it.
@@ -169,6 +177,23 @@ mod tests {
         let to = here.path().join("version");
         carry(Path::new("/proc/version"), &to).unwrap();
         assert_eq!(fs::read(to).unwrap(), fs::read("/proc/version").unwrap());
+    }
+
+    /// As a device's node does, a pipe stays what it is: who pulls to /dev/null, as root most of all,
+    /// does not want a file in its place.
+    #[test]
+    fn what_is_no_file_is_written_to_and_not_replaced() {
+        let here = tempfile::tempdir().unwrap();
+        let (from, pipe) = (here.path().join("from"), here.path().join("pipe"));
+        fs::write(&from, "carried").unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // Both ends, so that neither side waits for the other.
+        let mut ends = File::options().read(true).write(true).open(&pipe).unwrap();
+        carry(&from, &pipe).unwrap();
+        assert!(std::os::unix::fs::FileTypeExt::is_fifo(&fs::metadata(&pipe).unwrap().file_type()));
+        let mut got = [0; 7];
+        ends.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"carried");
     }
 
     #[test]
