@@ -132,3 +132,45 @@ impl Drop for Mapping {
         debug_assert_eq!(unmapped, Ok(()));
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::sync::atomic::Ordering;
+
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use nix::unistd::ftruncate;
+
+    use super::*;
+
+    const PAGE: Bytes = Bytes(4096);
+
+    /// Memory that is mapped as a dma-buf's is.
+    fn memory() -> std::os::fd::OwnedFd {
+        let memory = memfd_create(c"memory", MFdFlags::MFD_CLOEXEC).unwrap();
+        ftruncate(&memory, 4096).unwrap();
+        memory
+    }
+
+    #[test]
+    fn what_is_written_is_there_and_what_is_too_long_is_not() {
+        let memory = memory();
+        let mut mapping = Mapping::new(memory.as_fd(), PAGE).unwrap();
+        mapping.write(&7u32.to_ne_bytes()).unwrap();
+        assert_eq!(mapping.words(4)[0].load(Ordering::Relaxed), 7);
+        assert_eq!(mapping.write(&[1; 4097]), Err(Errno::EINVAL));
+        assert_eq!(mapping.words(4)[0].load(Ordering::Relaxed), 7);
+        assert!(mapping.address(4095).is_some() && mapping.address(4096).is_none());
+        assert!(Mapping::new(memory.as_fd(), Bytes(0)).is_err());
+    }
+
+    #[test]
+    fn a_late_mapping_is_made_once_and_not_by_who_fails() {
+        let memory = memory();
+        let late = LateMapping::new(PAGE);
+        assert_eq!(late.get(|_| Err(Errno::ENOMEM)), Err(Errno::ENOMEM));
+        let start = late.get(|size| Mapping::new(memory.as_fd(), size)).unwrap();
+        assert_eq!(late.get(|_| Err(Errno::ENOMEM)), Ok(start));
+    }
+}
