@@ -35,6 +35,8 @@ pub struct Boot {
     pub overlay: Option<PathBuf>,
     /// Memory in MiB, if not the board's.
     pub memory: Option<u32>,
+    /// Let the guest's clock count instructions instead of time.
+    pub counting: bool,
     /// Start the services.
     pub services: bool,
     /// End the guest if one request, a command most of all, takes longer.
@@ -52,6 +54,7 @@ impl Default for Boot {
             append: String::new(),
             overlay: None,
             memory: None,
+            counting: false,
             services: true,
             timeout: Some(Duration::from_secs(20 * 60)),
             driver: None,
@@ -130,6 +133,9 @@ impl Guest {
             || Ok((debian::qemu(board, &cache)?, image::pack(board, &cache, &boot.replace)?)),
         )?;
         let built = Built { board, qemu, kernel, image };
+        if boot.counting {
+            return built.start(boot, Accelerator::Counting, BOOT_LIMIT);
+        }
         let kvm_failed = cache.path("kvm-does-not-work-here");
         if !kvm_may_work() || kvm_failed.exists() {
             return built.start(boot, Accelerator::Emulation, BOOT_LIMIT);

@@ -43,22 +43,29 @@ pub struct Parts<'a> {
 
 /// QEMU's arguments that decide what machine it is, for this memory size in MiB.
 pub fn shape(board: &Board, accelerator: Accelerator, memory: u32) -> Vec<String> {
-    let (cpu, accelerator) = match accelerator {
-        Accelerator::Emulation => (board.cpu, "tcg,thread=multi"),
-        Accelerator::Kvm => ("host", "kvm"),
+    let (cpu, executor, cores) = match accelerator {
+        Accelerator::Emulation => (board.cpu, "tcg,thread=multi", board.cores),
+        // What another core does would be counted as well.
+        Accelerator::Counting => (board.cpu, "tcg,thread=single", 1),
+        Accelerator::Kvm => ("host", "kvm", board.cores),
     };
-    let cores = board.cores.to_string();
+    let counting: &[&str] = match accelerator {
+        Accelerator::Counting => &["-icount", "shift=0,sleep=off"],
+        _ => &[],
+    };
+    let cores = cores.to_string();
     let memory = memory.to_string();
     [
         ["-M", board.machine],
         ["-cpu", cpu],
-        ["-accel", accelerator],
+        ["-accel", executor],
         ["-smp", &cores],
         ["-m", &memory],
         ["-display", "none"],
     ]
     .concat()
     .into_iter()
+    .chain(counting.iter().copied())
     // Neither a network card nor anything else that the machine would bring by itself.
     .chain(["-nodefaults"])
     .map(str::to_owned)
@@ -70,6 +77,9 @@ pub fn shape(board: &Board, accelerator: Accelerator, memory: u32) -> Vec<String
 pub enum Accelerator {
     /// QEMU.
     Emulation,
+    /// QEMU, one core, and the guest's clock counts what it executes: a nanosecond is an
+    /// instruction, and nobody waits while a guest sleeps.
+    Counting,
     /// The host's own processor.
     Kvm,
 }

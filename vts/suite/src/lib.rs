@@ -17,3 +17,4 @@ pub mod program;
 mod results;
 pub mod service;
 pub mod v4l2;
+mod vgem;

@@ -6,6 +6,7 @@
 //! it runs out of something, and what it tells of itself. The tests share one running service and count its descriptors, so they run one after the other,
 //! as root.
 
+mod callers;
 mod commands;
 pub mod conformance;
 mod descriptors;
@@ -24,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
     [
         descriptors::trials(),
         resources::trials(),
+        callers::trials(),
         report::trials(),
         dumps::trials(),
         shortage::trials(),
@@ -38,6 +40,7 @@ pub fn trials() -> Vec<Trial> {
 /// What this program does when a test runs it again.
 pub fn play(role: &str) -> Outcome {
     match role {
+        callers::ROLE => callers::play(),
         "drain" => resources::drain(),
         "look" => dumps::look(),
         other => Err(format!("there is no role {other}").into()),

@@ -82,7 +82,8 @@ fn out_of_memory() -> Test {
     Ok(())
 }
 
-fn oom_kills() -> Result<u64, Box<dyn Error>> {
+/// Processes that the kernel ended for want of memory.
+pub fn oom_kills() -> Result<u64, Box<dyn Error>> {
     let stat = fs::read_to_string("/proc/vmstat")?;
     let kills = stat.lines().find_map(|line| line.strip_prefix("oom_kill "));
     Ok(kills.ok_or("/proc/vmstat does not count kills")?.parse()?)

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Callers that want more than their share, as processes with user ids and domains of their own: what
+//! others are promised is still there, and the books are right.
+
+mod held;
+mod peer;
+mod wants;
+
+use std::error::Error;
+
+use libtest_mimic::Trial;
+use nix::sys::sysinfo::sysinfo;
+use serde_json::Value;
+
+use self::held::Way;
+use self::peer::{CAMERASERVER, Identity, Peer, SURFACEFLINGER, app, given, isolated, vendor};
+use self::wants::Want;
+use super::shortage::oom_kills;
+use crate::baseline;
+use crate::harness::{Outcome, effort};
+use crate::service::{dump, trial};
+
+pub use self::peer::{ROLE, play};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// What a camera configures at once: the frames of a preview and of a still stream.
+const FRAMES: u32 = 8;
+/// What a compositor draws into.
+const FRAMEBUFFERS: u32 = 3;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("callers::an_app_and_its_isolated_process_leave_the_camera_its_frames", two_of_one),
+        trial("callers::an_app_leaves_the_compositor_its_framebuffers", framebuffers),
+        trial("callers::twenty_uids_leave_what_is_kept_for_others", twenty),
+        trial("callers::who_dies_and_comes_back_holds_what_it_did", back_again),
+        trial("callers::a_buffer_counts_however_it_is_held", every_way),
+        trial("callers::sixty_four_that_ask_at_once_get_nobody_killed", all_at_once),
+        trial("callers::reserved_regions_are_charged", reserved),
+        trial("callers::one_uid_leaves_threads_for_others", busy),
+        trial("callers::books_are_exact_after_random_steps", random_steps),
+    ]
+}
+
+fn start(identities: impl IntoIterator<Item = Identity>) -> Result<Vec<Peer>> {
+    identities.into_iter().map(Peer::start).collect()
+}
+
+/// Each takes until it is refused.
+fn fill(peers: &mut [Peer], want: Want) -> Result<u32> {
+    peers.iter_mut().map(|peer| peer.fill(want)).sum()
+}
+
+fn two_of_one() -> Outcome {
+    let mut greedy = start([app(1), isolated(1)])?;
+    assert!(fill(&mut greedy, Want::Preview)? > 0, "an app has a preview as well");
+    Peer::start(CAMERASERVER)?.must_take(Want::Preview, FRAMES)
+}
+
+fn framebuffers() -> Outcome {
+    let mut greedy = start([app(1)])?;
+    fill(&mut greedy, Want::Framebuffer)?;
+    Peer::start(SURFACEFLINGER)?.must_take(Want::Framebuffer, FRAMEBUFFERS)
+}
+
+fn twenty() -> Outcome {
+    let mut greedy = start((0..20).map(app))?;
+    fill(&mut greedy, Want::Preview)?;
+    fill(&mut greedy, Want::Framebuffer)?;
+    Peer::start(CAMERASERVER)?.must_take(Want::Preview, FRAMES)?;
+    Peer::start(SURFACEFLINGER)?.must_take(Want::Framebuffer, FRAMEBUFFERS)
+}
+
+fn back_again() -> Outcome {
+    let first = Peer::start(app(1))?.fill(Want::Preview)?;
+    for life in 1..5 {
+        let mut again = Peer::start(app(1))?;
+        assert_eq!(again.fill(Want::Preview)?, first, "in life {life}");
+    }
+    Ok(())
+}
+
+fn every_way() -> Outcome {
+    for way in Way::ALL {
+        let mut peer = Peer::start(app(1))?;
+        let all = peer.fill(Want::Preview)?;
+        peer.ask(&format!("keep {}", way.name()))?;
+        assert_eq!(peer.fill(Want::Preview)?, 0, "held by {way:?}");
+        peer.ask("drop")?;
+        assert_eq!(peer.fill(Want::Preview)?, all, "let go, having been held by {way:?}");
+    }
+    Ok(())
+}
+
+/// Each of one class only if it is of any, so that it is the system's memory that is the limit.
+fn all_at_once() -> Outcome {
+    let kills = oom_kills()?;
+    let mut peers = start((0..64).map(vendor))?;
+    for count in [64, 2] {
+        for peer in &mut peers {
+            peer.order(&format!("take {} {count}", Want::Huge))?;
+        }
+        for peer in &mut peers {
+            let answer = peer.answer()?;
+            assert!(answer.starts_with("given") || answer.starts_with("refused"), "{answer}");
+        }
+    }
+    assert_eq!(oom_kills()?, kills, "processes were killed for want of memory");
+    Ok(())
+}
+
+fn reserved() -> Outcome {
+    let mut peer = Peer::start(app(1))?;
+    let before = sysinfo()?.ram_total() / 2;
+    let count = peer.fill(Want::Reserved)?;
+    let charged = account(app(1))?.bytes;
+    let least = u64::from(count) * ((8 << 20) + (16 << 10));
+    assert!(charged >= least, "{count} buffers, and {charged} bytes are charged");
+    assert!(charged <= before, "one app has {charged} bytes");
+    Ok(())
+}
+
+/// While one uid has as many calls under way as it can, another's go through: of the long ones hardly
+/// any ends while a short one waits, where all would have to that came before it.
+fn busy() -> Outcome {
+    const THREADS: u32 = 64;
+    const CALLS: u32 = 20;
+    let mut greedy = Peer::start(app(1))?;
+    let mut other = Peer::start(app(2))?;
+    greedy.ask(&format!("flood {} 4 {THREADS}", Want::Huge))?;
+    let before = given(&greedy.ask("calls")?)?;
+    for _ in 0..CALLS {
+        assert_eq!(other.ask(&format!("supported {}", Want::Icon))?, "yes");
+    }
+    let ended = given(&greedy.ask("calls")?)? - before;
+    assert!(ended < CALLS * THREADS / 4, "{ended} long calls ended before {CALLS} short ones");
+    Ok(())
+}
+
+/// What the service has in an account.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Account {
+    buffers: u64,
+    bytes: u64,
+}
+
+fn account(of: Identity) -> Result<Account> {
+    let report: Value = serde_json::from_str(&dump(&["--json"])?)?;
+    let callers = report["callers"].as_array().ok_or("the dump lists no callers")?;
+    let of_uid = callers.iter().filter(|caller| caller["uid"] == of.uid);
+    let number = |caller: &Value, key: &str| caller[key].as_u64().ok_or(format!("no {key}"));
+    let mut account = Account::default();
+    for caller in of_uid {
+        account.buffers += number(caller, "live_buffers")?;
+        account.bytes += number(caller, "live_bytes")?;
+    }
+    Ok(account)
+}
+
+/// Sixteen that take, change hands and let go; between the rounds the books are compared with what each
+/// of them knows to hold, and one is killed.
+fn random_steps() -> Outcome {
+    const ROUNDS: u64 = 5;
+    let steps = effort("SUITE_OPERATIONS", 10_000)?;
+    let mut peers = start((0..16).map(app))?;
+    let each = steps / ROUNDS / peers.len() as u64;
+    for round in 0..ROUNDS {
+        for peer in &mut peers {
+            let seed = u64::from(peer.identity.uid) << 8 | round;
+            peer.order(&format!("steps {seed} {each}"))?;
+        }
+        for peer in &mut peers {
+            let held = holds(&peer.answer()?)?;
+            baseline::require_same(&held, || account(peer.identity))?;
+        }
+        let unlucky = usize::try_from(round)? % peers.len();
+        peers[unlucky] = Peer::start(peers[unlucky].identity)?;
+    }
+    for peer in peers {
+        let identity = peer.identity;
+        drop(peer);
+        baseline::require_same(&Account::default(), || account(identity))?;
+    }
+    Ok(())
+}
+
+/// The answer to `steps`.
+fn holds(answer: &str) -> Result<Account> {
+    let numbers = answer.strip_prefix("holds ").and_then(|rest| rest.split_once(' '));
+    let (buffers, bytes) = numbers.ok_or_else(|| format!("it {answer}"))?;
+    Ok(Account { buffers: buffers.parse()?, bytes: bytes.parse()? })
+}
