@@ -23,9 +23,13 @@ pub const DEFAULT: &str = "default";
 /// The binder device that carries vendor and framework calls.
 pub const DEVICE: &str = "/dev/binder";
 
-/// As many threads as the allocators of other vendors use: calls are short,
-/// and more would only queue on the kernel's locks.
-const THREADS: u32 = 4;
+/// Threads that serve calls at most, that which [`serve`] is called on among
+/// them. As many as Android's own services have: no caller is given more than a
+/// part of them, and that part is to be enough for eight that ask at once. They
+/// are started as they are needed.
+pub const THREADS: usize = 16;
+/// Those that the driver asks for.
+const POOL: u32 = THREADS as u32 - 1;
 
 /// The nice value that a call is raised to while it is served; buffers are
 /// waited for by the thread that draws the frame.
@@ -87,7 +91,7 @@ pub fn serve(
     allocator: impl IAllocator + 'static,
 ) -> std::result::Result<Infallible, Box<dyn Error>> {
     let name = name_of(instance);
-    ProcessState::init(DEVICE, THREADS)?;
+    ProcessState::init(DEVICE, POOL)?;
     let mut features = BinderFeatures::default();
     features.set_requesting_sid = true;
     features.inherit_rt = true;

@@ -15,7 +15,9 @@ use crate::allocator::{AllocationError, BnAllocator, IAllocator};
 /// The instance that clients look the allocator up by.
 pub const DEFAULT: &str = "default";
 
-const THREADS: u32 = 4;
+/// See `binder.rs`.
+pub const THREADS: usize = 16;
+const POOL: u32 = THREADS as u32 - 1;
 
 /// See `binder.rs`.
 #[macro_export]
@@ -74,7 +76,7 @@ pub fn serve(
     instance: &str,
     allocator: impl IAllocator + 'static,
 ) -> std::result::Result<Infallible, Box<dyn Error>> {
-    ProcessState::set_thread_pool_max_thread_count(THREADS);
+    ProcessState::set_thread_pool_max_thread_count(POOL);
     ProcessState::start_thread_pool();
     let mut features = BinderFeatures::default();
     features.set_requesting_sid = true;

@@ -4,6 +4,13 @@
 //! A buffer is two dma-bufs, pixels and metadata, and a handle. All buffers
 //! of a call are made, or none is kept: what was already allocated is dropped
 //! with the error.
+//!
+//! A request passes three gates before anything is taken for it, in this order:
+//! whether a thread may work for this caller ([`gate`](crate::gate)), whether the
+//! caller and everybody it is counted with may have so much
+//! ([`accounts`](crate::accounts)), and whether the system can spare it
+//! ([`headroom`](crate::headroom)). Each counts the whole of it: all buffers, and
+//! their metadata with the clients' reserved regions.
 
 use std::ffi::CString;
 use std::hash::{BuildHasher, RandomState};
@@ -12,36 +19,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use dmaheap_aidl::binder::Caller;
+use dmaheap_aidl::binder;
 use dmaheap_buffer::{Bytes, Format, Handle, Layout, Origin};
 use dmaheap_dmabuf::buffer as dmabuf;
-use dmaheap_dmabuf::kernel::LiveList;
 use dmaheap_dmabuf::sys::NAME_LEN;
 use nix::errno::Errno;
 
-use crate::accounts::{Accounts, Ticket};
+use crate::accounts::{Accounts, Item, Kind, Ticket};
 use crate::error::{Error, Result};
+use crate::gate::Gate;
+use crate::headroom::{Flight, Headroom};
 use crate::heap::{Heap, Memory};
 use crate::metadata::Metadata;
-use crate::policy::{Fallback, HeapId, PerHeap, Plan, Policy, Rule, RuleId};
+use crate::policy::{Fallback, HeapId, Machine, PerHeap, Plan, Policy, Rule, RuleId, Who};
 use crate::refill::Refill;
 use crate::request::Request;
 
 /// The most buffers of one call. While a reply is on its way binder holds
-/// every descriptor twice: two per buffer, four threads at work, and the
-/// service stays near a thousand. BufferQueue, the hungriest client, has 64
-/// slots.
+/// every descriptor twice: 256 for a call, and 4096 while each thread of the
+/// pool has such a one. BufferQueue, the hungriest client, has 64 slots.
 pub const MAX_COUNT: u32 = 64;
 
 /// Turns requests into buffers, as the policy says.
 #[derive(Debug)]
 pub struct Allocator {
-    policy: Policy,
+    policy: Arc<Policy>,
     memory: Arc<Supply>,
     refill: Arc<Refill>,
     /// Requests that fell under each rule.
     hits: Vec<AtomicU64>,
-    accounts: Accounts,
+    accounts: Arc<Accounts>,
+    gate: Gate,
     ids: Ids,
 }
 
@@ -52,6 +60,7 @@ struct Supply {
     /// The heap of all metadata.
     metadata_heap: HeapId,
     metadata: Metadata,
+    headroom: Headroom,
     /// Held while it is being filled.
     filling: Mutex<()>,
 }
@@ -65,26 +74,40 @@ pub struct Buffer {
     pub metadata: OwnedFd,
     /// Everything about it that never changes.
     pub handle: Handle,
-    /// The heap it came from in the end.
+    /// The heap it came from in the end, and its size there.
     heap: HeapId,
+    size: Bytes,
+}
+
+/// What a request was let in with.
+struct Admission<'a> {
+    who: Who<'a>,
+    /// The heap that its pixels come from.
+    heap: HeapId,
+    ticket: Ticket<'a>,
+    flights: Vec<Flight<'a>>,
 }
 
 impl Allocator {
-    /// An allocator that follows this policy. No heap is opened yet.
+    /// An allocator that follows this policy on this machine. No heap is opened
+    /// yet.
     pub fn new(policy: Policy) -> Allocator {
+        let policy = Arc::new(policy.on(Machine::this()));
         let refill = Arc::<Refill>::default();
         let memory = Supply {
             heaps: policy.heaps.map(|_, spec| Heap::new(spec, &refill)),
             metadata_heap: policy.metadata_heap,
             metadata: Metadata::new(&refill),
+            headroom: Headroom::of_this_machine(),
             filling: Mutex::default(),
         };
         Allocator {
             hits: policy.rules.iter().map(|_| AtomicU64::new(0)).collect(),
-            policy,
             memory: Arc::new(memory),
             refill,
-            accounts: Accounts::new(LiveList::open()),
+            accounts: Arc::new(Accounts::new(&policy)),
+            gate: Gate::new(binder::THREADS, &policy),
+            policy,
             ids: Ids::default(),
         }
     }
@@ -109,6 +132,11 @@ impl Allocator {
         &self.accounts
     }
 
+    /// Why it is not known what memory the system can spare, if it is not.
+    pub fn is_blind(&self) -> Option<String> {
+        self.memory.headroom.is_blind()
+    }
+
     /// Whether nothing is being made ready: what there is now stays until the
     /// next request.
     pub fn is_at_rest(&self) -> bool {
@@ -124,36 +152,77 @@ impl Allocator {
         for error in self.heaps().iter().filter_map(|(_, heap)| heap.device().err()) {
             log::warn!("{error}; it is tried again whenever it is needed");
         }
-        let memory = self.memory.clone();
-        self.refill.start(move || memory.fill(Instant::now()));
+        let (memory, accounts) = (self.memory.clone(), self.accounts.clone());
+        self.refill.start(move || {
+            accounts.tidy();
+            memory.fill(Instant::now())
+        });
     }
 
     /// Allocates all of `count` buffers for a caller, or none.
     ///
     /// # Errors
     /// Those of [`Policy::plan`], a `count` out of range, or a lack of resources.
-    pub fn allocate(&self, caller: &Caller, request: &Request, count: i32) -> Result<Vec<Buffer>> {
-        let plan = self.policy.plan(request)?;
+    pub fn allocate(&self, who: Who<'_>, request: &Request, count: i32) -> Result<Vec<Buffer>> {
+        let plan = self.policy.plan(request, who)?;
         let wanted = wanted(count)?;
+        let _turn = self.gate.enter(who)?;
         if let Some(hits) = self.hits.get(plan.rule.id.0) {
             hits.fetch_add(1, Ordering::Relaxed);
         }
-        let size = plan.layout.size().checked_mul(wanted.into());
-        let size = size.ok_or(dmaheap_buffer::Error::Overflow)?;
-        let heap = self.policy.heaps.of(plan.rule.heap);
-        let ticket = self.accounts.admit(caller, heap, size)?;
+        let mut admission = self.admit(&plan, who, wanted)?;
         let buffers = (0..wanted)
-            .map(|_| self.allocate_one(request, &plan, &ticket))
+            .map(|_| self.allocate_one(request, &plan, &mut admission))
             .collect::<Result<Vec<Buffer>>>()?;
-        ticket.settle(buffers.iter().map(|buffer| self.charge(buffer)));
+        let items = buffers.iter().flat_map(|buffer| self.items(buffer, &plan));
+        admission.ticket.settle(items)?;
         Ok(buffers)
     }
 
-    fn allocate_one(
-        &self,
+    /// Lets a request in as a whole. What the system cannot spare may come from
+    /// the heap that the rule degrades to.
+    fn admit<'a>(&'a self, plan: &Plan<'_>, who: Who<'a>, count: u32) -> Result<Admission<'a>> {
+        let error = match self.admit_from(plan.heap, plan, who, count) {
+            Ok(admission) => return Ok(admission),
+            Err(error) => error,
+        };
+        match fallback(plan.rule, &error) {
+            Fallback::Degrade(heap) if heap != plan.heap => {
+                self.degrade(plan.rule, heap, &error);
+                self.admit_from(heap, plan, who, count)
+            }
+            _ => Err(error),
+        }
+    }
+
+    fn admit_from<'a>(
+        &'a self,
+        heap: HeapId,
+        plan: &Plan<'_>,
+        who: Who<'a>,
+        count: u32,
+    ) -> Result<Admission<'a>> {
+        let need = self.policy.need(plan, heap, who, count)?;
+        let ticket = self.accounts.admit(who, &need, self.blind())?;
+        let flights = vec![self.memory.headroom.admit(self.policy.scattered(&need))?];
+        Ok(Admission { who, heap, ticket, flights })
+    }
+
+    /// What all scattered memory together is limited to, while it is.
+    fn blind(&self) -> Option<Bytes> {
+        self.is_blind().map(|_| self.policy.blind())
+    }
+
+    fn degrade(&self, rule: &Rule, heap: HeapId, error: &Error) {
+        let heap = &self.policy.heaps.of(heap).name;
+        log::warn!("{error}; rule {} degrades to heap {heap}", rule.name);
+    }
+
+    fn allocate_one<'a>(
+        &'a self,
         request: &Request,
         plan: &Plan<'_>,
-        ticket: &Ticket<'_>,
+        admission: &mut Admission<'a>,
     ) -> Result<Buffer> {
         let handle = Handle {
             id: self.ids.next(),
@@ -162,42 +231,58 @@ impl Allocator {
             layout: plan.layout.clone(),
             reserved: request.reserved,
         };
-        let (heap, (pixels, device)) = self.take_pixels(plan, ticket)?;
-        name_buffer(&pixels, request, &plan.layout)?;
+        let (heap, pixels) = self.take_pixels(plan, admission)?;
+        name_buffer(&pixels.buffer, request, &plan.layout)?;
         let origin = Origin {
             rule: plan.rule.name.clone(),
             heap: self.policy.heaps.of(heap).name.clone(),
-            node: device.name().to_owned(),
+            node: pixels.device.name().to_owned(),
             name: request.name.clone(),
         };
-        let memory = &self.memory;
-        let metadata =
-            memory.metadata.make(memory.heaps.of(memory.metadata_heap), &handle, origin)?;
-        Ok(Buffer { pixels, metadata, handle, heap })
+        let (memory, is_app) = (&self.memory, self.gate.is_app(admission.who));
+        let metadata_heap = memory.heaps.of(memory.metadata_heap);
+        let metadata = memory.metadata.make(metadata_heap, &handle, origin, is_app)?;
+        let size = self.policy.whole_pages(pixels.size).unwrap_or(pixels.size);
+        Ok(Buffer { pixels: pixels.buffer, metadata, handle, heap, size })
     }
 
     /// What the holder's account is charged with for a buffer.
-    fn charge<'b>(&'b self, buffer: &'b Buffer) -> (&'b str, Bytes, &'b OwnedFd) {
-        let heap = self.policy.heaps.of(buffer.heap);
-        (&heap.name, buffer.handle.layout.size(), &buffer.pixels)
+    fn items<'b>(&self, buffer: &'b Buffer, plan: &Plan<'_>) -> [Item<'b>; 2] {
+        let Buffer { heap, size, .. } = *buffer;
+        let metadata = (self.policy.metadata_heap, plan.metadata);
+        [
+            Item { heap, kind: Kind::Pixels, size, buffer: &buffer.pixels },
+            Item {
+                heap: metadata.0,
+                kind: Kind::Metadata,
+                size: metadata.1,
+                buffer: &buffer.metadata,
+            },
+        ]
     }
 
-    /// Allocates from the rule's heap, or does what the rule says if that
-    /// fails: the other heap's limits hold as its own would.
-    fn take_pixels(&self, plan: &Plan<'_>, ticket: &Ticket<'_>) -> Result<(HeapId, Memory)> {
-        let (rule, size) = (plan.rule, plan.layout.size());
-        let error = match self.heaps().of(rule.heap).serve(size) {
-            Ok(memory) => return Ok((rule.heap, memory)),
+    /// Allocates from the heap that the request was let in for, or does what the
+    /// rule says if that fails: the other heap's limits hold as its own would.
+    fn take_pixels<'a>(
+        &'a self,
+        plan: &Plan<'_>,
+        admission: &mut Admission<'a>,
+    ) -> Result<(HeapId, Memory)> {
+        let (size, who) = (plan.layout.size(), admission.who);
+        let error = match self.heaps().of(admission.heap).serve(size, who) {
+            Ok(memory) => return Ok((admission.heap, memory)),
             Err(error) => error,
         };
-        match fallback(rule, &error) {
-            Fallback::Refuse => Err(error),
-            Fallback::Degrade(id) => {
-                let heap = self.heaps().of(id);
-                ticket.admit(heap.spec(), size)?;
-                log::warn!("{error}; rule {} degrades to heap {}", rule.name, heap.spec().name);
-                Ok((id, heap.serve(size)?))
+        match fallback(plan.rule, &error) {
+            Fallback::Degrade(heap) if heap != admission.heap => {
+                let need = vec![(heap, self.policy.pixels(plan, heap, who)?)];
+                admission.ticket.admit(&need, self.blind())?;
+                let flight = self.memory.headroom.admit(self.policy.scattered(&need))?;
+                admission.flights.push(flight);
+                self.degrade(plan.rule, heap, &error);
+                Ok((heap, self.heaps().of(heap).serve(size, who)?))
             }
+            _ => Err(error),
         }
     }
 }
@@ -207,8 +292,9 @@ impl Supply {
     fn fill(&self, now: Instant) -> Option<Instant> {
         let _filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
         // Each gets its turn, whatever became of the others.
-        let heaps = self.heaps.iter().filter_map(|(_, heap)| heap.fill(now)).min();
-        let metadata = self.metadata.fill(self.heaps.of(self.metadata_heap), now);
+        let headroom = &self.headroom;
+        let heaps = self.heaps.iter().filter_map(|(_, heap)| heap.fill(now, headroom)).min();
+        let metadata = self.metadata.fill(self.heaps.of(self.metadata_heap), now, headroom);
         heaps.into_iter().chain(metadata).min()
     }
 }
@@ -224,7 +310,7 @@ fn wanted(count: i32) -> Result<u32> {
 fn fallback(rule: &Rule, error: &Error) -> Fallback {
     match error {
         Error::HeapMissing { .. } => rule.missing,
-        Error::HeapExhausted { .. } => rule.exhausted,
+        Error::HeapExhausted { .. } | Error::NoMemory { .. } => rule.exhausted,
         _ => Fallback::Refuse,
     }
 }

@@ -63,10 +63,12 @@ pub enum Error {
         all: Bytes,
     },
     /// More than one caller may ever hold of a heap.
-    #[error("{size} of heap {heap} are more than the {limit} that one uid may hold")]
+    #[error("{size} of heap {heap} are more than the {limit} that {whose} may hold")]
     AboveLimit {
         /// The heap's logical name.
         heap: String,
+        /// Whose buffers the limit counts.
+        whose: String,
         /// As it was asked for.
         size: Bytes,
         /// As the policy says.
@@ -88,19 +90,61 @@ pub enum Error {
         /// Why each of its nodes could not be opened.
         refusals: Vec<Refusal>,
     },
-    /// The caller holds too much.
+    /// Too much is held.
     #[error(
-        "uid {uid} holds {held} of heap {heap}, and may hold {limit}; it must release buffers first"
+        "{size} more of heap {heap} would exceed the {limit} that {whose} may hold: {held} are \
+         held, {own} of them by uid {uid}"
     )]
-    Quota {
+    Limit {
         /// The heap's logical name.
         heap: String,
+        /// Whose buffers the limit counts.
+        whose: String,
+        /// What was asked for, with the metadata if that is from the same heap.
+        size: Bytes,
+        /// As the policy says.
+        limit: Bytes,
+        /// What is held of that already, or about to be.
+        held: Bytes,
         /// The caller.
         uid: u32,
-        /// What it holds already.
-        held: Bytes,
-        /// What the policy file allows.
-        limit: Bytes,
+        /// What it holds of the heap.
+        own: Bytes,
+    },
+    /// The system cannot spare the memory.
+    #[error(
+        "{size} of scattered memory are more than the system can spare: {available} are \
+         available, {in_flight} of them promised to other requests, and {margin} must be left"
+    )]
+    NoMemory {
+        /// What was asked for.
+        size: Bytes,
+        /// What can be had without ending a process.
+        available: Bytes,
+        /// What others were admitted for and may not have taken yet.
+        in_flight: Bytes,
+        /// What nobody gets.
+        margin: Bytes,
+    },
+    /// Nobody knows what the system can spare.
+    #[error(
+        "{size} of scattered memory are not given while nobody can tell what is available: {cause}"
+    )]
+    Blind {
+        /// What was asked for.
+        size: Bytes,
+        /// Why not.
+        cause: String,
+    },
+    /// Too many calls at once.
+    #[error("{whose} already keep {busy} of the {threads} threads busy; try again later")]
+    Busy {
+        /// Whose calls are counted together.
+        whose: String,
+        /// How many are at work.
+        busy: usize,
+        /// How many threads there are.
+        threads: usize,
     },
     /// The heap has a device, but gave no memory.
     #[error("heap {heap} ({node}) could not give {size}: {cause}")]
@@ -146,7 +190,8 @@ impl Error {
     ///
     /// BAD_DESCRIPTOR is 0, and conformance tests want another number for
     /// unknown usage bits and options: those are UNSUPPORTED. So is a buffer
-    /// beyond a limit of the board, or larger than all that its heap has. A missing heap is a fault that may be
+    /// beyond a limit of the board, larger than all that its heap has, or for
+    /// a caller that no rule is for. A missing heap is a fault that may be
     /// repaired while the service runs, hence NO_RESOURCES.
     pub fn code(&self) -> AllocationError {
         use dmaheap_buffer::Error as Buffer;
@@ -170,7 +215,10 @@ impl Error {
             Error::TooMany { .. }
             | Error::HeapMissing { .. }
             | Error::HeapExhausted { .. }
-            | Error::Quota { .. }
+            | Error::Limit { .. }
+            | Error::NoMemory { .. }
+            | Error::Blind { .. }
+            | Error::Busy { .. }
             | Error::System { .. }
             | Error::File { .. }
             | Error::Policy(_) => AllocationError::NO_RESOURCES,

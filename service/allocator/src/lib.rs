@@ -18,6 +18,8 @@
 //! | [`metadata`] | the second buffer of each, made ahead |
 //! | [`refill`] | the thread that makes ready what will be asked for |
 //! | [`accounts`] | who holds what, and who may not have more |
+//! | [`headroom`] | memory that the system can spare |
+//! | [`gate`] | whose calls the threads work for |
 //! | [`service`] | binder on one side, the allocator on the other |
 //! | [`deadline`] | writing to somebody who may not read |
 //! | [`dump`] | what the service and the kernel say about all that |
@@ -31,6 +33,8 @@ pub mod deadline;
 pub mod dump;
 pub mod error;
 pub mod finding;
+pub mod gate;
+pub mod headroom;
 pub mod heap;
 pub mod logging;
 pub mod metadata;

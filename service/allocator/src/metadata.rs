@@ -15,13 +15,17 @@ use dmaheap_buffer::{Bytes, Handle, Header, Origin};
 use dmaheap_dmabuf::{Access, Mapping, buffer as dmabuf};
 
 use crate::error::{Error, Result};
-use crate::heap::Heap;
+use crate::headroom::Headroom;
+use crate::heap::{Heap, Memory};
 use crate::refill::Refill;
 use crate::stock::Stock;
 
 /// How many are kept: more than a client asks for at once but for the rare
 /// bulk request, and not many among the service's descriptors.
 const WANTED: usize = 16;
+
+/// So many of them are not for apps, which could take all for themselves.
+const NOT_FOR_APPS: usize = WANTED / 4;
 
 /// A blank buffer has the header and no region of the client's.
 const SIZE: Bytes = Bytes(HEADER_SIZE as u64);
@@ -47,15 +51,23 @@ impl Metadata {
         Metadata { blanks, spent: Mutex::default(), refill: refill.clone() }
     }
 
-    /// The metadata of a new buffer; `heap` is that of all metadata.
+    /// The metadata of a new buffer, for an app or for somebody else; `heap` is
+    /// that of all metadata.
     ///
     /// # Errors
     /// Those of [`Heap::make`], or [`Error::System`] if it cannot be written.
-    pub fn make(&self, heap: &Heap, handle: &Handle, origin: Origin) -> Result<OwnedFd> {
+    pub fn make(
+        &self,
+        heap: &Heap,
+        handle: &Handle,
+        origin: Origin,
+        is_app: bool,
+    ) -> Result<OwnedFd> {
         let header = Header { id: handle.id, origin };
         let size = handle.metadata_size();
-        let ready = if size == SIZE { self.blanks.take() } else { None };
-        let fresh = || blank(heap, size).inspect(|_| self.blanks.hurry());
+        let leave = if is_app { NOT_FOR_APPS } else { 0 };
+        let ready = if size == SIZE { self.blanks.take(leave) } else { None };
+        let fresh = || blank(heap.make(size)?).inspect(|_| self.blanks.hurry());
         let Blank { buffer, mut map } = ready.map_or_else(fresh, Ok)?;
         write(&buffer, &mut map, &header.encode())?;
         let mut spent = self.lock_spent();
@@ -71,10 +83,10 @@ impl Metadata {
 
     /// Makes as many ready as are wanted, and unmaps what was given away. When
     /// to try again, if some are still wanted.
-    pub fn fill(&self, heap: &Heap, now: Instant) -> Option<Instant> {
+    pub fn fill(&self, heap: &Heap, now: Instant, headroom: &Headroom) -> Option<Instant> {
         let spent = std::mem::take(&mut *self.lock_spent());
         drop(spent);
-        self.blanks.fill(now, || blank(heap, SIZE))
+        self.blanks.fill(now, || blank(heap.make_spared(SIZE, headroom)?))
     }
 
     /// Whether the thread has nothing to do for it.
@@ -87,8 +99,7 @@ impl Metadata {
     }
 }
 
-fn blank(heap: &Heap, size: Bytes) -> Result<Blank> {
-    let (buffer, _) = heap.make(size)?;
+fn blank(Memory { buffer, .. }: Memory) -> Result<Blank> {
     let system = |what| move |cause| Error::System { what, cause };
     dmabuf::set_name(buffer.as_fd(), c"dmaheap metadata").map_err(system("naming a buffer"))?;
     let mut map = Mapping::new(buffer.as_fd(), SIZE).map_err(system("mapping a buffer"))?;

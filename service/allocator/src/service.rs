@@ -17,6 +17,7 @@ use crate::allocation::{Allocator, Buffer};
 use crate::deadline;
 use crate::dump::{Reader, Report};
 use crate::error::{Error, Result};
+use crate::policy::Who;
 use crate::request::Request;
 
 /// Names the mapper library that belongs to this allocator:
@@ -82,12 +83,12 @@ impl Service {
 
     fn try_allocate(
         &self,
-        caller: &Caller,
+        who: Who<'_>,
         info: &BufferDescriptorInfo,
         count: i32,
     ) -> Result<AllocationResult> {
         let request = self.request(info)?;
-        let buffers = self.allocator.allocate(caller, &request, count)?;
+        let buffers = self.allocator.allocate(who, &request, count)?;
         let stride = buffers.first().map_or(0, |buffer| buffer.handle.layout.stride().0);
         Ok(AllocationResult {
             stride: stride.cast_signed(),
@@ -96,15 +97,15 @@ impl Service {
     }
 
     /// What goes over the wire; a refusal is logged, and noted in the account.
-    fn answer<T>(&self, caller: &Caller, result: Result<T>) -> binder::Result<T> {
+    fn answer<T>(&self, who: Who<'_>, result: Result<T>) -> binder::Result<T> {
         result.map_err(|error| {
             // What is the client's own fault is for the client to log.
             let level = match error.code() {
                 AllocationError::NO_RESOURCES => log::Level::Warn,
                 _ => log::Level::Debug,
             };
-            log::log!(level, "no buffer for uid {}: {error}", caller.uid);
-            self.allocator.accounts().fail(caller, &error);
+            log::log!(level, "no buffer for uid {}: {error}", who.caller.uid);
+            self.allocator.accounts().fail(who, &error);
             binder::service_error(error.code(), &error.to_string())
         })
     }
@@ -126,7 +127,8 @@ impl IAllocator for Service {
     fn allocate(&self, _descriptor: &[u8], _count: i32) -> binder::Result<AllocationResult> {
         // The descriptor's encoding is that of a mapper 4 library, and there
         // is none.
-        self.answer(&Caller::current(), Err(Error::OldInterface))
+        let caller = Caller::current();
+        self.answer(self.allocator.policy().who(&caller), Err(Error::OldInterface))
     }
 
     fn allocate2(
@@ -135,12 +137,15 @@ impl IAllocator for Service {
         count: i32,
     ) -> binder::Result<AllocationResult> {
         let caller = Caller::current();
-        self.answer(&caller, self.try_allocate(&caller, info, count))
+        let who = self.allocator.policy().who(&caller);
+        self.answer(who, self.try_allocate(who, info, count))
     }
 
     fn isSupported(&self, info: &BufferDescriptorInfo) -> binder::Result<bool> {
-        let plan =
-            self.request(info).and_then(|request| self.allocator.policy().plan(&request).map(drop));
+        let (caller, policy) = (Caller::current(), self.allocator.policy());
+        let plan = self
+            .request(info)
+            .and_then(|request| policy.plan(&request, policy.who(&caller)).map(drop));
         Ok(plan.is_ok())
     }
 

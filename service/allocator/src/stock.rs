@@ -66,9 +66,15 @@ impl<T> Stock<T> {
         content.ready.len() >= self.wanted || content.rest.is_some()
     }
 
-    /// One, if there is one.
-    pub fn take(&self) -> Option<T> {
-        let taken = self.lock().ready.pop()?;
+    /// One, if there are more than `leave`.
+    pub fn take(&self, leave: usize) -> Option<T> {
+        let taken = {
+            let mut content = self.lock();
+            if content.ready.len() <= leave {
+                return None;
+            }
+            content.ready.pop()?
+        };
         self.hits.fetch_add(1, Ordering::Relaxed);
         self.refill.wake();
         Some(taken)
@@ -135,9 +141,10 @@ mod tests {
     #[test]
     fn each_is_taken_once_and_replaced() {
         let stock = stock(2);
-        assert_eq!(stock.take(), None);
+        assert_eq!(stock.take(0), None);
         assert_eq!(stock.fill(Instant::now(), || Ok(7)), None);
-        assert_eq!((stock.take(), stock.take(), stock.take()), (Some(7), Some(7), None));
+        assert_eq!((stock.take(1), stock.take(1)), (Some(7), None));
+        assert_eq!((stock.take(0), stock.take(0)), (Some(7), None));
         assert_eq!((stock.ready(), stock.hits()), (0, 2));
         assert!(!stock.is_at_rest());
         assert_eq!(stock.fill(Instant::now(), || Ok(8)), None);
@@ -169,7 +176,7 @@ mod tests {
         stock.hurry();
         assert_eq!(stock.fill(now, || Ok(1)), None);
         // And the next failure is a first one.
-        stock.take();
+        stock.take(0);
         assert_eq!(stock.fill(now, full), Some(now + SHORTEST));
     }
 }

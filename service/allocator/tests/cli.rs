@@ -117,6 +117,40 @@ fn explain_has_a_reason_for_each_rule() {
     }
 }
 
+const CAMERA: &str = "explain --usage CAMERA_OUTPUT --format NV12 --policy VIRT";
+
+#[test]
+fn explain_answers_for_a_caller() {
+    let output = allocator(&format!("{CAMERA} --size 1920x1080 --as uid=1010123"));
+    let said = text(&output.stdout);
+    for part in [
+        "caller   uid 1010123: apps",
+        "limit    one uid: 48 MiB",
+        "limit    all of class apps together: 24 MiB",
+        "limit    all but cameraserver together: 32 MiB",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+    }
+    let output =
+        allocator(&format!("{CAMERA} --size 1920x1080 --as uid=1047 --as domain=cameraserver"));
+    let said = text(&output.stdout);
+    assert!(said.contains("caller   uid 1047, domain cameraserver: cameraserver"), "{said}");
+    assert!(!said.contains("apps together") && !said.contains("all but"), "{said}");
+
+    // 36 MiB, of which apps may have 24, and others 32.
+    let answer = |who: &str| {
+        let output = allocator(&format!("{CAMERA} --size 8192x3072 --json {who}"));
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), answer)
+    };
+    let (status, answer_for_app) = answer("--as uid=10123,domain=untrusted_app");
+    let refused = "36 MiB of heap camera are more than the 24 MiB that all of class apps together";
+    assert!(answer_for_app["refused"].as_str().unwrap().contains(refused), "{answer_for_app}");
+    assert_eq!((status, &answer_for_app["caller"]["classes"][0]), (Some(1), &"apps".into()));
+    assert!(answer("").1["refused"].as_str().unwrap().contains("all but cameraserver"));
+    assert_eq!(answer("--as uid=1047").0, Some(0));
+}
+
 #[test]
 fn explain_speaks_json() {
     let output = allocator(
@@ -174,7 +208,11 @@ fn check_accepts_what_is_shipped() {
 #[test]
 fn check_compares_the_size_of_a_heap_with_that_of_its_region() {
     let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/../../kernel/board/virt.dtso");
+    // Without a size nothing can be kept.
+    let kept = "keep = { size = \"32 MiB\", callers = [\"cameraserver\"] }\n";
     let policy = std::fs::read_to_string(VIRT).unwrap();
+    assert!(policy.contains(kept));
+    let policy = policy.replace(kept, "");
     for (written, said) in [("size = \"96 MiB\"", "96 MiB"), ("", "not said")] {
         let file = std::env::temp_dir().join(format!("size-{}.toml", std::process::id()));
         std::fs::write(&file, policy.replace("size = \"64 MiB\"", written)).unwrap();
@@ -204,6 +242,7 @@ fn wrong_words_are_named() {
         ("explain --usage GPU_TEXTURE --format NV99 --size 1x1 --policy VIRT", "NV99"),
         ("explain --usage GPU_TEXTURE --format NV12 --size big --policy VIRT", "1920x1080"),
         ("explain --format NV12 --size 1x1 --policy VIRT", "--usage is missing"),
+        ("explain --usage GPU_TEXTURE --format NV12 --size 1x1 --policy VIRT --as me", "--as uid="),
         ("check", "which file?"),
         ("check --jsno VIRT", "--jsno"),
         ("--policy", "--policy needs a value"),

@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::arithmetic_side_effects)]
 
 use dmaheap_aidl::allocator::{AllocationError, BufferDescriptorInfo};
+use dmaheap_aidl::binder::Caller;
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use dmaheap_allocator::finding::Severity;
+use dmaheap_allocator::policy::{ClassSet, Who};
 use dmaheap_allocator::{Error, Policy, Request};
 use dmaheap_buffer::{Bytes, Extent, Usage};
 
@@ -16,6 +18,12 @@ const HIKEY960: &str = include_str!("../../etc/hikey960/heaps.toml");
 
 fn virt() -> Policy {
     Policy::parse("heaps.toml", VIRT).unwrap().0
+}
+
+/// Somebody of no class.
+fn nobody() -> Who<'static> {
+    static NOBODY: Caller = Caller { uid: 0, context: None };
+    Who { caller: &NOBODY, classes: ClassSet::default() }
 }
 
 fn request(usage: BufferUsage, format: PixelFormat, width: i32, height: i32) -> Request {
@@ -34,7 +42,7 @@ fn request(usage: BufferUsage, format: PixelFormat, width: i32, height: i32) -> 
 /// The heap that the virtual board's policy takes for this usage.
 fn heap(usage: BufferUsage, format: PixelFormat) -> String {
     let policy = virt();
-    let plan = policy.plan(&request(usage, format, 1920, 1080)).unwrap();
+    let plan = policy.plan(&request(usage, format, 1920, 1080), nobody()).unwrap();
     policy.heaps.of(plan.rule.heap).name.clone()
 }
 
@@ -59,8 +67,10 @@ fn virt_sends_each_use_to_its_heap() {
 fn virt_lays_the_planes_of_a_camera_picture_one_after_the_other() {
     let policy = virt();
     let usage = BufferUsage::CAMERA_OUTPUT | BufferUsage::GPU_TEXTURE;
-    let layout =
-        policy.plan(&request(usage, PixelFormat::YCBCR_420_888, 1920, 1080)).unwrap().layout;
+    let layout = policy
+        .plan(&request(usage, PixelFormat::YCBCR_420_888, 1920, 1080), nobody())
+        .unwrap()
+        .layout;
     assert_eq!(layout.stride().0, 1920);
     assert_eq!(layout.planes()[1].offset, Bytes(1920 * 1080));
     assert_eq!(layout.size(), Bytes((1920 * 1080 * 3 / 2u64).next_multiple_of(4096)));
@@ -71,7 +81,7 @@ fn a_cube_has_six_square_faces() {
     let code = |width, height, layers| {
         let mut request = request(BufferUsage::GPU_CUBE_MAP, PixelFormat::RGBA_8888, 64, 64);
         request.extent = Extent::new(width, height, layers).unwrap();
-        virt().plan(&request).err().map(|error| error.code())
+        virt().plan(&request, nobody()).err().map(|error| error.code())
     };
     assert_eq!(code(64, 64, 6), None);
     assert_eq!(code(64, 64, 5), Some(AllocationError::BAD_DESCRIPTOR));
@@ -80,8 +90,9 @@ fn a_cube_has_six_square_faces() {
 
 #[test]
 fn virt_refuses_protected_buffers_because_it_has_no_such_heap() {
-    let error =
-        virt().plan(&request(BufferUsage::PROTECTED, PixelFormat::RGBA_8888, 64, 64)).unwrap_err();
+    let error = virt()
+        .plan(&request(BufferUsage::PROTECTED, PixelFormat::RGBA_8888, 64, 64), nobody())
+        .unwrap_err();
     assert!(matches!(error, Error::NoRule(_)));
     assert_eq!(error.code(), AllocationError::UNSUPPORTED);
 }
@@ -89,10 +100,12 @@ fn virt_refuses_protected_buffers_because_it_has_no_such_heap() {
 #[test]
 fn a_buffer_beyond_the_limit_is_unsupported() {
     let usage = BufferUsage::CPU_READ_OFTEN;
-    let error = virt().plan(&request(usage, PixelFormat::RGBA_8888, 16384, 16384)).unwrap_err();
-    assert_eq!(error.code(), AllocationError::UNSUPPORTED);
     let error =
-        virt().plan(&request(usage, PixelFormat::RGBA_8888, i32::MAX, i32::MAX)).unwrap_err();
+        virt().plan(&request(usage, PixelFormat::RGBA_8888, 16384, 16384), nobody()).unwrap_err();
+    assert_eq!(error.code(), AllocationError::UNSUPPORTED);
+    let error = virt()
+        .plan(&request(usage, PixelFormat::RGBA_8888, i32::MAX, i32::MAX), nobody())
+        .unwrap_err();
     assert_eq!(error.code(), AllocationError::BAD_DESCRIPTOR);
 }
 
@@ -105,9 +118,9 @@ fn more_than_a_region_or_a_uid_may_have_is_unsupported() {
         (BufferUsage::COMPOSER_CLIENT_TARGET, PixelFormat::RGBA_8888, 8192, 5120),
         (BufferUsage::CAMERA_OUTPUT, PixelFormat::YCBCR_420_888, 8192, 5376),
     ] {
-        let error = virt().plan(&request(usage, format, width, height)).unwrap_err();
+        let error = virt().plan(&request(usage, format, width, height), nobody()).unwrap_err();
         assert_eq!(error.code(), AllocationError::UNSUPPORTED, "{error}");
-        virt().plan(&request(usage, format, width, height / 2)).unwrap();
+        virt().plan(&request(usage, format, width, height / 2), nobody()).unwrap();
     }
 }
 
@@ -117,9 +130,10 @@ fn more_than_a_region_has_may_come_from_where_its_rule_degrades_to() {
     let cursor = |text: &str| {
         let policy = Policy::parse("heaps.toml", text).unwrap().0;
         let request = request(BufferUsage::COMPOSER_CURSOR, PixelFormat::RGBA_8888, 200, 200);
-        policy.plan(&request).map(|plan| plan.rule.name.clone())
+        policy.plan(&request, nobody()).map(|plan| plan.rule.name.clone())
     };
     let tiny = VIRT.replacen("size = \"4 MiB\"", "size = \"64 KiB\"", 1);
+    let tiny = tiny.replacen("keep = { size = \"1 MiB\"", "keep = { size = \"4 KiB\"", 1);
     assert_eq!(cursor(&tiny).unwrap(), "small and contiguous");
     let refusing = tiny.replace("\"degrade to framebuffer\"", "\"refuse\"");
     let error = cursor(&refusing).unwrap_err();
@@ -137,7 +151,7 @@ fn a_front_buffer_for_the_display_is_contiguous_on_every_board() {
     for (board, text) in [("virt", VIRT), ("hikey", HIKEY), ("hikey960", HIKEY960)] {
         let (policy, _) = Policy::parse(board, text).unwrap();
         let request = request(usage, PixelFormat::RGBA_8888, 1920, 1080);
-        let plan = policy.plan(&request).unwrap();
+        let plan = policy.plan(&request, nobody()).unwrap();
         assert!(policy.heaps.of(plan.rule.heap).contiguous, "{board}");
     }
 }
@@ -149,7 +163,7 @@ fn the_shipped_policies_have_nothing_wrong() {
         assert_eq!(findings.to_string(), "", "{board}");
         let target = BufferUsage::COMPOSER_CLIENT_TARGET | BufferUsage::GPU_RENDER_TARGET;
         let request = request(target, PixelFormat::RGBA_8888, 1920, 1080);
-        let plan = policy.plan(&request).unwrap();
+        let plan = policy.plan(&request, nobody()).unwrap();
         assert!(
             policy.heaps.of(plan.rule.heap).contiguous,
             "{board} scans out of scattered memory"

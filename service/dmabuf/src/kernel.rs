@@ -121,7 +121,15 @@ impl MemInfo {
     /// # Errors
     /// Why it cannot be read.
     pub fn read() -> io::Result<MemInfo> {
-        fs::read_to_string("/proc/meminfo").map(MemInfo)
+        MemInfo::read_at(Path::new("/proc/meminfo"))
+    }
+
+    /// Reads one that is elsewhere.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn read_at(file: &Path) -> io::Result<MemInfo> {
+        fs::read_to_string(file).map(MemInfo)
     }
 
     /// Its lines, as they were read.

@@ -8,6 +8,7 @@
 //! | [`node`] | a heap's device node: opened, known to be one, allocated from |
 //! | [`buffer`] | a dma-buf: size, name, the CPU's access |
 //! | [`mapping`] | its memory in this process |
+//! | [`watch`] | weak references to dma-bufs: which of them still live |
 //! | [`kernel`] | what is read of `/proc` and `/sys` |
 //!
 //! Nothing here decides anything: which heap, how much and for whom is the
@@ -19,8 +20,10 @@ pub mod kernel;
 pub mod mapping;
 pub mod node;
 pub mod sys;
+pub mod watch;
 
 pub use buffer::{Access, DmaBuf};
 pub use error::{Error, Result};
 pub use mapping::{LateMapping, Mapping};
 pub use node::{Node, Refusal};
+pub use watch::Watch;

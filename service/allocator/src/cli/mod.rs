@@ -23,9 +23,11 @@ const HELP: &str = "\
 usage: allocator [--policy FILE]
            serve IAllocator/default
        allocator explain --usage USAGE,... --format FORMAT --size WIDTHxHEIGHT
-                         [--layers N] [--policy FILE] [--json]
-           which rule, heap and layout a buffer would get, and why; on a device
-           it also tries to allocate one
+                         [--layers N] [--as uid=UID] [--as domain=DOMAIN]
+                         [--policy FILE] [--json]
+           which rule, heap and layout a buffer would get, and why, if this
+           caller asks (else somebody of no class); on a device it also tries
+           to allocate one
        allocator check [--json] [--sepolicy DIR]... [--ueventd FILE]...
                        [--device-tree FILE]... FILE...
            validate policy files; with a board's other files, which are not on

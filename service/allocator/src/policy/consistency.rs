@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Whether a policy says what its author can have meant.
 
+mod limits;
+
 use std::collections::BTreeSet;
 
 use dmaheap_buffer::{Constraints, Usage};
@@ -15,6 +17,7 @@ use crate::finding::Findings;
 pub(super) fn check(policy: &Policy, source: Source<'_>, findings: &mut Findings) {
     let mut checker = Checker { policy, source, findings };
     checker.heaps();
+    checker.limits();
     checker.metadata_heap();
     for (i, rule) in policy.rules.iter().enumerate() {
         checker.contiguity(i, rule);
@@ -45,6 +48,7 @@ impl<'a> Checker<'a> {
                 && second.formats.iter().all(|format| first.formats.contains(format)));
         self.heap(first).protected == self.heap(second).protected
             && covers(&first.when, &second.when)
+            && covers_callers(first, second)
             && format_covered
             && first.size.contains(second.size.start())
             && first.size.contains(second.size.end())
@@ -213,8 +217,19 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// Whether whoever the second rule is for can use the first one.
+fn covers_callers(first: &Rule, second: &Rule) -> bool {
+    let of = |rule: &Rule| rule.callers.as_ref().map(|callers| callers.classes);
+    match (of(first), of(second)) {
+        (None, _) => true,
+        (Some(first), Some(second)) => first.contains(second),
+        (Some(_), None) => false,
+    }
+}
+
 fn is_unconditional(rule: &Rule) -> bool {
     covers(&rule.when, &When::default())
+        && rule.callers.is_none()
         && rule.formats.is_empty()
         && rule.size.start().0 == 0
         && rule.size.end().0 == u64::MAX

@@ -16,6 +16,8 @@ pub(super) struct File {
     #[serde(default)]
     pub vendor_usage: BTreeMap<String, u32>,
     pub limits: Limits,
+    #[serde(default)]
+    pub classes: BTreeMap<String, Class>,
     pub heaps: BTreeMap<String, Heap>,
     pub rules: Vec<Rule>,
     #[serde(default)]
@@ -29,6 +31,16 @@ pub(super) struct File {
 pub(super) struct Limits {
     pub buffer: String,
     pub reserved: String,
+    pub blind: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Class {
+    #[serde(default)]
+    pub uids: Vec<String>,
+    #[serde(default)]
+    pub domains: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -44,9 +56,19 @@ pub(super) struct Heap {
     pub size: Option<String>,
     pub per_uid: Option<String>,
     #[serde(default)]
+    pub per_class: BTreeMap<String, String>,
+    pub keep: Option<Keep>,
+    #[serde(default)]
     pub reserve: Vec<String>,
     #[serde(default)]
     pub domains: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Keep {
+    pub size: String,
+    pub callers: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +85,7 @@ pub(super) struct Rule {
     pub formats: Vec<String>,
     pub min_size: Option<String>,
     pub max_size: Option<String>,
+    pub callers: Option<Vec<String>>,
     pub heap: String,
     #[serde(default)]
     pub contiguous: bool,

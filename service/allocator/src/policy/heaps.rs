@@ -3,6 +3,8 @@
 
 use dmaheap_buffer::Bytes;
 
+use super::caller::{ClassId, ClassSet};
+use super::limits::{Amount, Keep};
 use crate::error::{Error, Result};
 
 /// What the policy file says about a heap.
@@ -22,7 +24,11 @@ pub struct Spec {
     /// All that there is of it, where that is known.
     pub size: Option<Bytes>,
     /// The most that one uid may hold.
-    pub per_uid: Option<Bytes>,
+    pub per_uid: Option<Amount>,
+    /// The most that all callers of a class together may hold.
+    pub per_class: Vec<(ClassId, Amount)>,
+    /// What only some may take.
+    pub keep: Option<Keep>,
     /// What is held ready.
     pub reserve: Vec<Reserve>,
     /// SELinux domains that may open its nodes beside the allocator's.
@@ -38,18 +44,34 @@ pub struct Reserve {
     pub size: Bytes,
 }
 
+impl Reserve {
+    /// Whether a request of `size` can have one, and not more than a quarter of
+    /// it would be wasted.
+    pub fn fits(&self, size: Bytes) -> bool {
+        let least = self.size.0.saturating_sub(self.size.0 / 4);
+        (least..=self.size.0).contains(&size.0)
+    }
+}
+
 impl Spec {
-    /// Whether a buffer of `size` is within what one uid may hold at all.
-    ///
-    /// # Errors
-    /// [`Error::AboveLimit`].
-    pub fn within_limit(&self, size: Bytes) -> Result<()> {
-        match self.per_uid {
-            Some(limit) if size > limit => {
-                Err(Error::AboveLimit { heap: self.name.clone(), size, limit })
-            }
-            _ => Ok(()),
-        }
+    /// Whether callers of these classes may have what is held ready: whatever
+    /// the heap keeps for some, they alone.
+    pub fn serves_reserve(&self, classes: ClassSet) -> bool {
+        self.keep.as_ref().is_none_or(|keep| keep.is_for(classes))
+    }
+
+    /// What may be taken of a heap that keeps some of its memory, and not for
+    /// callers of these classes.
+    pub fn left_for_others(&self, classes: ClassSet) -> Option<Bytes> {
+        let keep = self.keep.as_ref().filter(|keep| !keep.is_for(classes))?;
+        Some(Bytes(self.size?.0.saturating_sub(keep.size.0)))
+    }
+
+    /// The most that a buffer of `size` can turn out to be: what is held ready
+    /// may be larger.
+    pub fn largest_for(&self, size: Bytes, classes: ClassSet) -> Bytes {
+        let ready = self.reserve.iter().filter(|_| self.serves_reserve(classes));
+        ready.filter(|ready| ready.fits(size)).map(|ready| ready.size).fold(size, Bytes::max)
     }
 
     /// Whether a buffer of `size` fits while nothing else is in use.
@@ -98,6 +120,12 @@ impl<T> PerHeap<T> {
         other.unwrap_or(&self.first)
     }
 
+    /// That of this heap, which must be one of the same policy.
+    pub fn of_mut(&mut self, heap: HeapId) -> &mut T {
+        let other = heap.0.checked_sub(1).and_then(|i| self.others.get_mut(i));
+        other.unwrap_or(&mut self.first)
+    }
+
     /// All, each with its heap.
     pub fn iter(&self) -> impl Iterator<Item = (HeapId, &T)> {
         (0..).map(HeapId).zip(std::iter::once(&self.first).chain(&self.others))
@@ -107,5 +135,17 @@ impl<T> PerHeap<T> {
     pub fn map<U>(&self, make: impl Fn(HeapId, &T) -> U) -> PerHeap<U> {
         let others = self.iter().skip(1).map(|(id, one)| make(id, one)).collect();
         PerHeap { first: make(HeapId(0), &self.first), others }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_large_and_wasteful_requests_get_nothing_that_is_held() {
+        let reserve = Reserve { count: 1, size: Bytes(8192) };
+        let fits = |size| reserve.fits(Bytes(size));
+        assert_eq!([8193, 8192, 6144, 6143, 4096].map(fits), [false, true, true, false, false]);
     }
 }

@@ -3,11 +3,14 @@
 //! heap, usage or format is looked up.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use dmaheap_buffer::{Bytes, Constraints, Format, Pixels, Usage};
 
+use super::caller::{self, Callers, Class, ClassId, Classes};
 use super::file::{self, File};
 use super::heaps::{HeapId, PerHeap, Reserve, Spec};
+use super::limits::{Amount, Keep, Machine};
 use super::model::{Alignment, Limits, Policy, Resolution};
 use super::rule::{Fallback, Rule, RuleId, When};
 use super::source::{self, Source};
@@ -16,8 +19,10 @@ use crate::finding::Findings;
 /// Builds the policy. `None` if a name could not be resolved; other errors
 /// are only in the findings.
 pub(super) fn build(file: &File, source: Source<'_>, findings: &mut Findings) -> Option<Policy> {
-    let mut builder = Builder { source, findings, file, vendor: BTreeMap::new() };
+    let classes = Classes::new([]);
+    let mut builder = Builder { source, findings, file, vendor: BTreeMap::new(), classes };
     builder.vendor_usage();
+    builder.classes();
     let heaps: Vec<Spec> = file.heaps.iter().map(|(name, heap)| builder.spec(name, heap)).collect();
     let rules: Vec<_> =
         file.rules.iter().enumerate().map(|(i, rule)| builder.rule(i, rule)).collect();
@@ -34,6 +39,8 @@ pub(super) fn build(file: &File, source: Source<'_>, findings: &mut Findings) ->
         rules: rules.into_iter().collect::<Option<_>>()?,
         resolutions: resolutions.into_iter().collect::<Option<_>>()?,
         metadata_heap: metadata_heap?,
+        classes: builder.classes,
+        machine: Machine::ANY,
         vendor_usage: builder.vendor,
         heaps: PerHeap::new(heaps)?,
         alignment: alignments(&file.alignment),
@@ -46,6 +53,7 @@ struct Builder<'a> {
     findings: &'a mut Findings,
     file: &'a File,
     vendor: BTreeMap<String, Usage>,
+    classes: Classes,
 }
 
 impl Builder<'_> {
@@ -68,7 +76,12 @@ impl Builder<'_> {
         let header = source::heap(name);
         let at = |builder: &Self, key| builder.source.line(&header, 0, key);
         let size = heap.size.as_ref().map(|text| self.size(text, at(self, "size")));
-        let per_uid = heap.per_uid.as_ref().map(|text| self.size(text, at(self, "per_uid")));
+        let per_uid = heap.per_uid.as_ref().map(|text| self.amount(text, at(self, "per_uid")));
+        let per_class = heap.per_class.iter().filter_map(|(class, amount)| {
+            let line = at(self, "per_class");
+            Some((self.class(class, line)?, self.amount(amount, line)?))
+        });
+        let per_class = per_class.collect();
         let reserve = heap.reserve.iter();
         Spec {
             name: name.to_owned(),
@@ -78,9 +91,74 @@ impl Builder<'_> {
             protected: heap.protected,
             size: size.flatten(),
             per_uid: per_uid.flatten(),
+            per_class,
+            keep: heap.keep.as_ref().and_then(|keep| self.keep(keep, at(self, "keep"))),
             reserve: reserve.filter_map(|text| self.reserve(text, at(self, "reserve"))).collect(),
             domains: heap.domains.clone(),
         }
+    }
+
+    fn keep(&mut self, keep: &file::Keep, line: usize) -> Option<Keep> {
+        let size = self.size(&keep.size, line);
+        let callers = self.callers(&keep.callers, line);
+        Some(Keep { size: size?, callers: callers? })
+    }
+
+    /// The file's own classes, beside those that are built in.
+    fn classes(&mut self) {
+        let file = self.file;
+        let own: Vec<Class> =
+            file.classes.iter().filter_map(|(name, class)| self.new_class(name, class)).collect();
+        let (all, built_in) = (own.len(), self.classes.iter().count());
+        if all.saturating_add(built_in) > caller::MOST {
+            let most = caller::MOST.saturating_sub(built_in);
+            let line = self.source.line("[classes.", 0, "");
+            let hint = format!("there can be {most} beside those that are built in");
+            self.findings.error(line, format!("{all} classes of callers are too many"), hint);
+        }
+        self.classes = Classes::new(own);
+    }
+
+    fn new_class(&mut self, name: &str, class: &file::Class) -> Option<Class> {
+        let line = self.source.line(&source::class(name), 0, "");
+        if Classes::is_built_in(name) {
+            let hint = "choose another name, and use both classes where you mean both";
+            self.findings.error(line, format!("class {name} is built in"), hint);
+            return None;
+        }
+        let line = self.source.line(&source::class(name), 0, "uids");
+        let mut uids = Vec::new();
+        for text in &class.uids {
+            let Some(range) = parse_uids(text) else {
+                let hint = "write one as in \"1047\", or the first and the last as in \"2900-2999\"; \
+                            of Android's first user, so below 100000";
+                self.findings.error(line, format!("{text:?} are no uids"), hint);
+                continue;
+            };
+            uids.push(range);
+        }
+        Some(Class { name: name.to_owned(), uids, domains: class.domains.clone() })
+    }
+
+    fn callers(&mut self, names: &[String], line: usize) -> Option<Callers> {
+        if names.is_empty() {
+            let hint = "name a class of callers, or remove the key";
+            self.findings.error(line, "no callers are named", hint);
+            return None;
+        }
+        let classes: Vec<_> = names.iter().map(|name| self.class(name, line)).collect();
+        let classes = classes.into_iter().collect::<Option<Vec<ClassId>>>()?;
+        Some(Callers { classes: classes.into_iter().collect(), names: names.to_vec() })
+    }
+
+    fn class(&mut self, name: &str, line: usize) -> Option<ClassId> {
+        let class = self.classes.named(name);
+        if class.is_none() {
+            let known: Vec<&str> = self.classes.iter().map(|(_, class)| &*class.name).collect();
+            let hint = format!("the classes of this file are {}", known.join(", "));
+            self.findings.error(line, format!("there is no class of callers {name:?}"), hint);
+        }
+        class
     }
 
     /// A number of buffers and their size: "3 x 8100 KiB".
@@ -120,6 +198,7 @@ impl Builder<'_> {
             Some(text) => self.size(text, at(self, "min_size")),
             None => Some(Bytes(0)),
         };
+        let callers = rule.callers.as_ref().map(|names| self.callers(names, at(self, "callers")));
         let largest = match &rule.max_size {
             Some(text) => self.size(text, at(self, "max_size")),
             None => Some(Bytes(u64::MAX)),
@@ -130,6 +209,7 @@ impl Builder<'_> {
             when: when?,
             formats: formats.into_iter().collect::<Option<_>>()?,
             size: smallest?..=largest?,
+            callers: callers.map_or(Some(None), |callers| callers.map(Some))?,
             heap: heap?,
             contiguous: rule.contiguous,
             missing: missing?,
@@ -149,7 +229,10 @@ impl Builder<'_> {
         let at = |builder: &Self, key| builder.source.line("[limits]", 0, key);
         let buffer = self.size(&limits.buffer, at(self, "buffer"));
         let reserved = self.size(&limits.reserved, at(self, "reserved"));
-        Some(Limits { buffer: buffer?, reserved: reserved? })
+        let blind = limits.blind.as_ref().map(|text| self.size(text, at(self, "blind")));
+        // One buffer, whatever it is.
+        let blind = blind.unwrap_or(buffer);
+        Some(Limits { buffer: buffer?, reserved: reserved?, blind: blind? })
     }
 
     fn when(
@@ -202,6 +285,19 @@ impl Builder<'_> {
         self.heap(heap, line).map(Fallback::Degrade)
     }
 
+    /// A number with a unit, or a share of memory.
+    fn amount(&mut self, text: &str, line: usize) -> Option<Amount> {
+        let Some(share) = text.strip_suffix(" %") else {
+            return self.size(text, line).map(Amount::Bytes);
+        };
+        let share = share.parse().ok().filter(|share| (1..=100).contains(share));
+        if share.is_none() {
+            let hint = "write a whole number from 1 to 100, as in \"25 %\"";
+            self.findings.error(line, format!("{text:?} is no share of memory"), hint);
+        }
+        share.map(Amount::Percent)
+    }
+
     /// A number with a unit.
     fn size(&mut self, text: &str, line: usize) -> Option<Bytes> {
         let size = parse_size(text);
@@ -211,6 +307,12 @@ impl Builder<'_> {
         }
         size
     }
+}
+
+fn parse_uids(text: &str) -> Option<RangeInclusive<u32>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let uids: RangeInclusive<u32> = first.parse().ok()?..=last.parse().ok()?;
+    (!uids.is_empty() && *uids.end() < caller::UIDS_OF_A_USER).then_some(uids)
 }
 
 fn parse_size(text: &str) -> Option<Bytes> {

@@ -7,16 +7,22 @@
 //! silently. A rule's heap is protected exactly when the usage is: neither
 //! kind of buffer can come from the other kind of heap.
 //!
+//! The file says as well who may have how much ([`Limit`]), in classes of
+//! callers ([`Classes`]): what a node's label forbids to an app the allocator
+//! would fetch for it otherwise.
+//!
 //! Three steps lead to a [`Policy`]: the file is read as it is written, names
 //! are looked up, and the whole is checked for contradictions. Each step notes
 //! everything it finds, with its line, and a policy with errors is never used.
 //! A policy is a value: it opens nothing and counts nothing.
 
+mod caller;
 #[cfg(feature = "host")]
 pub mod chain;
 mod consistency;
 mod file;
 mod heaps;
+mod limits;
 mod lookup;
 mod model;
 mod rule;
@@ -26,8 +32,10 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::finding::Findings;
+pub use caller::{APPS, Callers, Class, ClassId, ClassSet, Classes, Who, domain};
 pub use heaps::{HeapId, PerHeap, Reserve, Spec};
-pub use model::{Plan, Policy};
+pub use limits::{Amount, Keep, Limit, Machine, Scope};
+pub use model::{Need, Plan, Policy};
 pub use rule::{Fallback, Mismatch, Rule, RuleId, When};
 use source::Source;
 

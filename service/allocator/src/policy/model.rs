@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use dmaheap_buffer::{Bytes, Constraints, Format, Layout, Usage};
+use dmaheap_aidl::binder::Caller;
+use dmaheap_buffer::{Bytes, Constraints, Error as Descriptor, Format, Layout, Usage, header};
 
+use super::caller::{Classes, Who};
 use super::heaps::{HeapId, PerHeap, Spec};
-use super::rule::{Mismatch, Rule, When};
+use super::limits::Machine;
+use super::rule::{Fallback, Mismatch, Rule, When};
 use crate::error::{Error, Result};
 use crate::request::Request;
-
-/// Heaps hand out whole pages; this is the smallest page there is.
-const PAGE: Bytes = Bytes(4096);
 
 /// A validated policy file.
 #[derive(Debug)]
@@ -22,6 +22,9 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// The heap that the small metadata buffers come from.
     pub metadata_heap: HeapId,
+    /// All classes of callers.
+    pub classes: Classes,
+    pub(super) machine: Machine,
     pub(super) vendor_usage: BTreeMap<String, Usage>,
     pub(super) resolutions: Vec<Resolution>,
     pub(super) alignment: Vec<Alignment>,
@@ -46,6 +49,7 @@ pub(super) struct Alignment {
 pub(super) struct Limits {
     pub buffer: Bytes,
     pub reserved: Bytes,
+    pub blind: Bytes,
 }
 
 /// Everything that is decided about a request before memory is touched.
@@ -53,9 +57,16 @@ pub(super) struct Limits {
 pub struct Plan<'p> {
     /// The rule that matched.
     pub rule: &'p Rule,
+    /// Where the memory comes from, if there is some.
+    pub heap: HeapId,
     /// Where the pixels will be.
     pub layout: Layout,
+    /// The size of the metadata, whole pages.
+    pub metadata: Bytes,
 }
+
+/// How much of which heaps; each heap comes once.
+pub type Need = Vec<(HeapId, Bytes)>;
 
 impl Policy {
     /// The vendor usage bits that the file gives a name.
@@ -74,20 +85,82 @@ impl Policy {
         }
     }
 
+    /// The same policy, with its figures for this machine.
+    pub fn on(self, machine: Machine) -> Policy {
+        Policy { machine, ..self }
+    }
+
+    /// All of its memory that the machine it is for has, where that is known.
+    pub fn memory(&self) -> Option<Bytes> {
+        self.machine.memory
+    }
+
+    /// What all callers together may hold of scattered memory while nobody can
+    /// tell how much the system can spare.
+    pub fn blind(&self) -> Bytes {
+        self.limits.blind
+    }
+
+    /// What this caller is to the policy.
+    pub fn who<'c>(&self, caller: &'c Caller) -> Who<'c> {
+        Who { caller, classes: self.classes.of(caller) }
+    }
+
     /// Decides layout and rule. Pure: no heap is touched.
     ///
     /// # Errors
-    /// Whatever makes the request impossible on this board. If there is no
-    /// error, only a lack of resources can keep the request from being served.
-    pub fn plan(&self, request: &Request) -> Result<Plan<'_>> {
+    /// Whatever makes the request impossible for this caller on this board. If
+    /// there is no error, only a lack of resources can keep the request from
+    /// being served.
+    pub fn plan(&self, request: &Request, who: Who<'_>) -> Result<Plan<'_>> {
         let layout = self.layout(request)?;
+        let metadata = header::size(request.reserved).and_then(|size| self.whole_pages(size));
+        let metadata = metadata.ok_or(Descriptor::Overflow)?;
         let rule = self
             .rules
             .iter()
-            .find(|rule| self.mismatch(rule, request.usage, &layout).is_none())
+            .find(|rule| self.mismatch(rule, who, request.usage, &layout).is_none())
             .ok_or(Error::NoRule(request.usage))?;
-        self.require_room(rule, layout.size())?;
-        Ok(Plan { rule, layout })
+        let heap = self.heap_with_room(rule, layout.size())?;
+        let plan = Plan { rule, heap, layout, metadata };
+        for (heap, size) in self.need(&plan, heap, who, 1)? {
+            self.within_limits(heap, who, size)?;
+        }
+        Ok(plan)
+    }
+
+    /// What `count` buffers of a plan take at most if their pixels come from
+    /// this heap.
+    ///
+    /// # Errors
+    /// If that cannot be expressed.
+    pub fn need(&self, plan: &Plan<'_>, heap: HeapId, who: Who<'_>, count: u32) -> Result<Need> {
+        let times = |size: Bytes| size.checked_mul(count.into()).ok_or(Descriptor::Overflow);
+        let (pixels, metadata) = (times(self.pixels(plan, heap, who)?)?, times(plan.metadata)?);
+        if heap != self.metadata_heap {
+            return Ok(vec![(heap, pixels), (self.metadata_heap, metadata)]);
+        }
+        Ok(vec![(heap, pixels.checked_add(metadata).ok_or(Descriptor::Overflow)?)])
+    }
+
+    /// What the pixels of one buffer take of this heap at most.
+    ///
+    /// # Errors
+    /// If that cannot be expressed.
+    pub fn pixels(&self, plan: &Plan<'_>, heap: HeapId, who: Who<'_>) -> Result<Bytes> {
+        let size = self.heaps.of(heap).largest_for(plan.layout.size(), who.classes);
+        Ok(self.whole_pages(size).ok_or(Descriptor::Overflow)?)
+    }
+
+    /// What of a need is not from a contiguous region.
+    pub fn scattered(&self, need: &Need) -> Bytes {
+        let sizes = need.iter().filter(|(heap, _)| !self.heaps.of(*heap).contiguous);
+        Bytes(sizes.fold(0, |sum, (_, size)| sum.saturating_add(size.0)))
+    }
+
+    /// What the kernel gives for a request of `size`.
+    pub fn whole_pages(&self, size: Bytes) -> Option<Bytes> {
+        size.align_up(self.machine.page)
     }
 
     /// The layout of a request, whatever rule it falls under.
@@ -103,28 +176,27 @@ impl Policy {
         Ok(layout)
     }
 
-    /// Why a buffer does not fall under a rule, if it does not.
+    /// Why a caller's buffer does not fall under a rule, if it does not.
     pub fn mismatch<'r>(
         &self,
         rule: &'r Rule,
+        who: Who<'_>,
         usage: Usage,
         layout: &Layout,
     ) -> Option<Mismatch<'r>> {
         if self.heaps.of(rule.heap).protected != usage.contains(Usage::PROTECTED) {
             return Some(Mismatch::Protection);
         }
-        rule.mismatch(usage, layout)
+        rule.mismatch(who.classes, usage, layout)
     }
 
-    /// Whether a buffer of `size` can come from the rule's heap, or from one
-    /// that it degrades to, while nobody holds anything.
-    fn require_room(&self, rule: &Rule, size: Bytes) -> Result<()> {
-        let heap = self.heaps.of(rule.heap);
-        heap.within_limit(size)?;
-        let ever = |heap: &Spec| heap.within_limit(size).and_then(|()| heap.within_size(size));
-        heap.within_size(size).or_else(|too_large| {
-            let mut fallbacks = rule.fallbacks().map(|(_, id)| self.heaps.of(id));
-            if fallbacks.any(|heap| ever(heap).is_ok()) { Ok(()) } else { Err(too_large) }
+    /// The heap that a rule's buffer of `size` comes from if there is memory: the
+    /// rule's own, or that behind it if its own could never have so much.
+    fn heap_with_room(&self, rule: &Rule, size: Bytes) -> Result<HeapId> {
+        let has_room = |heap| self.heaps.of(heap).within_size(size).map(|()| heap);
+        has_room(rule.heap).or_else(|too_large| match rule.exhausted {
+            Fallback::Degrade(heap) => has_room(heap).map_err(|_| too_large),
+            Fallback::Refuse => Err(too_large),
         })
     }
 
@@ -141,7 +213,7 @@ impl Policy {
 
     /// What all consumers of a buffer ask of its layout together.
     fn constraints(&self, usage: Usage) -> Result<Constraints> {
-        let pages = Constraints { size: PAGE, ..Constraints::default() };
+        let pages = Constraints { size: Machine::ANY.page, ..Constraints::default() };
         self.alignment
             .iter()
             .filter(|alignment| alignment.consumers.intersects(usage))

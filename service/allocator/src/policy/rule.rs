@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use dmaheap_buffer::{Bytes, Format, Layout, Usage};
 
+use super::caller::{Callers, ClassSet};
 use super::heaps::HeapId;
 
 /// A condition on the usage.
@@ -32,6 +33,8 @@ pub struct Rule {
     pub formats: Vec<Format>,
     /// The buffer sizes it is for.
     pub size: RangeInclusive<Bytes>,
+    /// Whom it is for; everybody if nobody is named.
+    pub callers: Option<Callers>,
     /// Where the memory comes from.
     pub heap: HeapId,
     /// Whether a buffer of several physical segments would be useless.
@@ -70,6 +73,8 @@ pub enum Mismatch<'r> {
     Format(&'r [Format]),
     /// The rule is for buffers of these sizes.
     Size(&'r RangeInclusive<Bytes>),
+    /// The rule is for these callers.
+    Caller(&'r Callers),
 }
 
 impl When {
@@ -99,9 +104,17 @@ impl Rule {
     }
 
     /// Why a buffer does not meet this rule's conditions, if it does not.
-    pub(super) fn mismatch(&self, usage: Usage, layout: &Layout) -> Option<Mismatch<'_>> {
+    pub(super) fn mismatch(
+        &self,
+        classes: ClassSet,
+        usage: Usage,
+        layout: &Layout,
+    ) -> Option<Mismatch<'_>> {
+        let shut_out = |callers: &&Callers| !callers.classes.intersects(classes);
         self.when.mismatch(usage).or_else(|| {
-            if !self.formats.is_empty() && !self.formats.contains(&layout.format()) {
+            if let Some(callers) = self.callers.as_ref().filter(shut_out) {
+                Some(Mismatch::Caller(callers))
+            } else if !self.formats.is_empty() && !self.formats.contains(&layout.format()) {
                 Some(Mismatch::Format(&self.formats))
             } else if !self.size.contains(&layout.size()) {
                 Some(Mismatch::Size(&self.size))
@@ -120,6 +133,7 @@ impl fmt::Display for Mismatch<'_> {
             Mismatch::LacksAll(usages) => write!(f, "the usage has none of {}", list(usages)),
             Mismatch::Excluded(usage) => write!(f, "the rule excludes {usage}"),
             Mismatch::Format(formats) => write!(f, "the rule is for {} only", list(formats)),
+            Mismatch::Caller(callers) => write!(f, "the rule is for {callers} only"),
             Mismatch::Size(size) if size.end().0 == u64::MAX => {
                 write!(f, "the rule is for buffers from {}", size.start())
             }

@@ -10,6 +10,11 @@ pub(super) struct Source<'a>(pub &'a str);
 pub(super) const RULES: &str = "[[rules]]";
 pub(super) const RESOLUTIONS: &str = "[[implementation_defined]]";
 
+/// Header of one class's table.
+pub(super) fn class(name: &str) -> String {
+    format!("[classes.{name}]")
+}
+
 /// Header of one heap's table.
 pub(super) fn heap(name: &str) -> String {
     format!("[heaps.{name}]")

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `allocator explain`: what would become of a request, and why.
 
-use std::fmt;
+mod text;
+
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use dmaheap_aidl::allocator::BufferDescriptorInfo;
+use dmaheap_aidl::binder::Caller;
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use dmaheap_buffer::{Format, Layout, Usage};
 use dmaheap_dmabuf::node::FOLDER;
 use serde::Serialize;
 
 use super::{Arguments, Done, Outcome, load_policy, print_json};
+use crate::headroom::Headroom;
 use crate::heap::Heap;
-use crate::policy::{HeapId, Rule};
+use crate::policy::{ClassSet, HeapId, Limit, Machine, Rule, Who};
 use crate::refill::Refill;
 use crate::{Policy, Request};
 
@@ -26,6 +29,8 @@ struct Explanation {
     width: u32,
     height: u32,
     layers: u32,
+    /// Who asks, if that was said.
+    caller: Option<CallerReport>,
     /// Why there is no buffer like that, if there is none.
     refused: Option<String>,
     layout: Option<LayoutReport>,
@@ -50,6 +55,14 @@ struct PlaneReport {
     rows: u32,
 }
 
+/// Who asks.
+#[derive(Debug, Serialize)]
+struct CallerReport {
+    uid: Option<u32>,
+    domain: Option<String>,
+    classes: Vec<String>,
+}
+
 /// What became of one rule.
 #[derive(Debug, Serialize)]
 struct Verdict {
@@ -70,16 +83,27 @@ struct Candidate {
     /// What it says on this machine; `None` where there are no heaps at all.
     here: Option<String>,
     works_here: bool,
+    limits: Vec<LimitReport>,
+}
+
+/// How much of a heap there may be in whose hands, for this caller to get more.
+#[derive(Debug, Serialize)]
+struct LimitReport {
+    whose: String,
+    limit: u64,
 }
 
 pub(super) fn run(mut arguments: Arguments) -> Done {
     let json = arguments.flag("--json");
     let policy = load_policy(&mut arguments)?;
     let descriptor = descriptor(&mut arguments, &policy)?;
+    let asker = Asker::parse(&mut arguments)?;
     arguments.finish()?;
     let request = Request::new(&descriptor, policy.vendor_bits())?;
     let on_device = Path::new(FOLDER).is_dir();
-    let explanation = explain(&policy, &request, on_device);
+    // Shares of memory are this machine's only where it is the one in question.
+    let policy = if on_device { policy.on(Machine::this()) } else { policy };
+    let explanation = explain(&policy, &request, &asker, on_device);
     if json {
         print_json(&explanation)?;
     } else {
@@ -114,7 +138,60 @@ fn descriptor(
     })
 }
 
-fn explain(policy: &Policy, request: &Request, on_device: bool) -> Explanation {
+/// Who is said to ask: by `--as uid=10123`, `--as domain=untrusted_app`, or both.
+/// If nothing is said, somebody of no class.
+#[derive(Debug, Default)]
+struct Asker {
+    uid: Option<u32>,
+    domain: Option<String>,
+}
+
+impl Asker {
+    fn parse(arguments: &mut Arguments) -> Result<Asker, Box<dyn std::error::Error>> {
+        let mut asker = Asker::default();
+        while let Some(said) = arguments.option("--as")? {
+            for part in said.split(',') {
+                match part.split_once('=') {
+                    Some(("uid", uid)) => asker.uid = Some(uid.parse()?),
+                    Some(("domain", domain)) => asker.domain = Some(domain.to_owned()),
+                    _ => {
+                        return Err(
+                            "write --as uid=10123, --as domain=untrusted_app, or both".into()
+                        );
+                    }
+                }
+            }
+        }
+        Ok(asker)
+    }
+
+    fn caller(&self) -> Caller {
+        let context = self.domain.as_ref().map(|domain| format!("u:r:{domain}:s0"));
+        // The last is nobody's.
+        Caller { uid: self.uid.unwrap_or(u32::MAX), context }
+    }
+
+    fn is_said(&self) -> bool {
+        self.uid.is_some() || self.domain.is_some()
+    }
+
+    fn who<'c>(&self, policy: &Policy, caller: &'c Caller) -> Who<'c> {
+        match self.is_said() {
+            true => policy.who(caller),
+            false => Who { caller, classes: ClassSet::default() },
+        }
+    }
+
+    fn report(&self, policy: &Policy, who: Who<'_>) -> Option<CallerReport> {
+        let Asker { uid, domain } = self;
+        let classes = policy.classes.names(who.classes);
+        self.is_said().then(|| CallerReport { uid: *uid, domain: domain.clone(), classes })
+    }
+}
+
+fn explain(policy: &Policy, request: &Request, asker: &Asker, on_device: bool) -> Explanation {
+    let caller = asker.caller();
+    let who = asker.who(policy, &caller);
     let mut explanation = Explanation {
         usage: request.usage.to_string(),
         format: Format::new(request.format)
@@ -122,22 +199,25 @@ fn explain(policy: &Policy, request: &Request, on_device: bool) -> Explanation {
         width: request.extent.width().0,
         height: request.extent.height().0,
         layers: request.extent.layers(),
+        caller: asker.report(policy, who),
         refused: None,
         layout: None,
         rules: Vec::new(),
         heaps: Vec::new(),
     };
     if let Ok(layout) = policy.layout(request) {
-        explanation.rules = verdicts(policy, request, &layout);
+        explanation.rules = verdicts(policy, who, request, &layout);
         explanation.layout = Some(LayoutReport::new(&layout));
     }
-    match policy.plan(request) {
+    match policy.plan(request, who) {
         Err(error) => explanation.refused = Some(error.to_string()),
         Ok(plan) => {
             let rule = plan.rule;
-            let mut add = |role: String, heap: HeapId| {
-                let heap = Heap::new(policy.heaps.of(heap), &Arc::<Refill>::default());
-                explanation.heaps.push(Candidate::new(role, &heap, &plan.layout, on_device));
+            let mut add = |role: String, id: HeapId| {
+                let heap = Heap::new(policy.heaps.of(id), &Arc::<Refill>::default());
+                let limits = LimitReport::all(policy, id, who);
+                let candidate = Candidate::new(role, &heap, &plan.layout, on_device);
+                explanation.heaps.push(Candidate { limits, ..candidate });
             };
             add("first choice".to_owned(), rule.heap);
             rule.fallbacks().for_each(|(when, heap)| add(format!("if that is {when}"), heap));
@@ -147,10 +227,10 @@ fn explain(policy: &Policy, request: &Request, on_device: bool) -> Explanation {
 }
 
 /// Rules up to the first that matches, and that the others are not reached.
-fn verdicts(policy: &Policy, request: &Request, layout: &Layout) -> Vec<Verdict> {
+fn verdicts(policy: &Policy, who: Who<'_>, request: &Request, layout: &Layout) -> Vec<Verdict> {
     let mut decided = false;
     let verdict = |rule: &Rule| {
-        let mismatch = policy.mismatch(rule, request.usage, layout);
+        let mismatch = policy.mismatch(rule, who, request.usage, layout);
         let matches = !decided && mismatch.is_none();
         let why = match &mismatch {
             _ if decided => "not reached".to_owned(),
@@ -192,10 +272,11 @@ impl Candidate {
     /// On a device, what becomes of an attempt to allocate.
     fn new(role: String, heap: &Heap, layout: &Layout, on_device: bool) -> Candidate {
         let spec = heap.spec();
-        let attempt = on_device.then(|| heap.make(layout.size()));
+        let attempt =
+            on_device.then(|| heap.make_spared(layout.size(), &Headroom::of_this_machine()));
         let works_here = attempt.as_ref().is_some_and(Result::is_ok);
         let here = attempt.map(|attempt| match attempt {
-            Ok((_, device)) => format!("{} gives it", device.name()),
+            Ok(memory) => format!("{} gives it", memory.device.name()),
             Err(error) => error.to_string(),
         });
         Candidate {
@@ -205,7 +286,16 @@ impl Candidate {
             nodes: spec.nodes.clone(),
             here,
             works_here,
+            limits: Vec::new(),
         }
+    }
+}
+
+impl LimitReport {
+    fn all(policy: &Policy, heap: HeapId, who: Who<'_>) -> Vec<LimitReport> {
+        let report =
+            |Limit { scope, most }| LimitReport { whose: policy.whose(heap, scope), limit: most.0 };
+        policy.limits(heap, who.classes).map(report).collect()
     }
 }
 
@@ -215,49 +305,5 @@ impl Explanation {
             true => self.heaps.iter().any(|heap| heap.works_here),
             false => self.refused.is_none(),
         }
-    }
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Explanation { usage, format, width, height, layers, .. } = self;
-        writeln!(f, "request  {width} x {height} x {layers}, {format}, for {usage}")?;
-        if let Some(layout) = &self.layout {
-            layout.fmt(f)?;
-        }
-        for verdict in &self.rules {
-            let mark = if verdict.matches { "=>" } else { "  " };
-            let (rule, heap) = (&verdict.rule, &verdict.heap);
-            writeln!(f, "rule  {mark} {rule} -> heap {heap}: {}", verdict.why)?;
-        }
-        for heap in &self.heaps {
-            let kind = if heap.contiguous { "contiguous" } else { "scattered" };
-            let here = heap.here.as_deref().unwrap_or("there are no heaps on this machine");
-            writeln!(
-                f,
-                "heap     {} ({}, {kind}), nodes {}",
-                heap.heap,
-                heap.role,
-                heap.nodes.join(" or ")
-            )?;
-            writeln!(f, "         {here}")?;
-        }
-        match &self.refused {
-            Some(why) => writeln!(f, "refused  {why}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for LayoutReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fourcc = self.fourcc.as_deref().unwrap_or("no fourcc");
-        let LayoutReport { format, stride, stride_unit, size, .. } = self;
-        writeln!(f, "layout   {format} ({fourcc}), stride {stride} {stride_unit}, {size} bytes")?;
-        for (i, plane) in self.planes.iter().enumerate() {
-            let PlaneReport { offset, stride, rows } = plane;
-            writeln!(f, "plane {i}  at {offset}, {rows} rows of {stride} bytes")?;
-        }
-        Ok(())
     }
 }

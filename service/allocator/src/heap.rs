@@ -7,8 +7,6 @@
 //! permissions are repaired, comes into use without a restart. A node that
 //! turns out to be no heap after all is closed, and looked for again.
 
-mod headroom;
-
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
@@ -19,10 +17,10 @@ use dmaheap_dmabuf::node::FOLDER;
 use nix::errno::Errno;
 
 use crate::error::{Error, Result};
-use crate::policy::Spec;
+use crate::headroom::Headroom;
+use crate::policy::{Reserve, Spec, Who};
 use crate::refill::Refill;
 use crate::stock::Stock;
-use headroom::Headroom;
 
 /// A heap, open or not.
 #[derive(Debug)]
@@ -30,15 +28,14 @@ pub struct Heap {
     spec: Spec,
     device: RwLock<Option<Arc<Node>>>,
     reserve: Vec<Shelf>,
-    headroom: Headroom,
     counters: Mutex<Counters>,
 }
 
 /// Buffers of one size that are held ready.
 #[derive(Debug)]
 pub struct Shelf {
-    /// Size of each.
-    pub size: Bytes,
+    /// How many there should be, and the size of each.
+    pub reserve: Reserve,
     /// Those there are.
     pub stock: Stock<OwnedFd>,
 }
@@ -55,8 +52,17 @@ pub struct Counters {
     pub last_failure: Option<String>,
 }
 
-/// A dma-buf, and the node that it is from.
-pub type Memory = (OwnedFd, Arc<Node>);
+/// A dma-buf.
+#[derive(Debug)]
+pub struct Memory {
+    /// Itself.
+    pub buffer: OwnedFd,
+    /// What the kernel was asked for: more than a request wants, if it was held
+    /// ready.
+    pub size: Bytes,
+    /// The node that it is from.
+    pub device: Arc<Node>,
+}
 
 impl Heap {
     /// A heap that has not been opened yet, with nothing held ready.
@@ -65,9 +71,8 @@ impl Heap {
             spec: spec.clone(),
             device: RwLock::new(None),
             reserve: (spec.reserve.iter())
-                .map(|part| Shelf { size: part.size, stock: Stock::new(part.count, refill) })
+                .map(|part| Shelf { reserve: *part, stock: Stock::new(part.count, refill) })
                 .collect(),
-            headroom: Headroom::default(),
             counters: Mutex::default(),
         }
     }
@@ -116,13 +121,13 @@ impl Heap {
         Err(Error::HeapMissing { heap: self.spec.name.clone(), refusals })
     }
 
-    /// One zeroed buffer of at least `size` for a client, from what is held
-    /// ready if that fits.
+    /// One zeroed buffer of at least `size` for a client that was let in, from
+    /// what is held ready if that fits and is for it.
     ///
     /// # Errors
     /// Those of [`Heap::make`].
-    pub fn serve(&self, size: Bytes) -> Result<Memory> {
-        let result = self.serve_uncounted(size);
+    pub fn serve(&self, size: Bytes, who: Who<'_>) -> Result<Memory> {
+        let result = self.serve_uncounted(size, who);
         let mut counters = self.lock_counters();
         match &result {
             Ok(_) => counters.served = counters.served.saturating_add(1),
@@ -134,35 +139,45 @@ impl Heap {
         result
     }
 
-    fn serve_uncounted(&self, size: Bytes) -> Result<Memory> {
-        let fitting = self.reserve.iter().filter(|shelf| shelf.fits(size));
-        if let Some(buffer) = fitting.clone().find_map(|shelf| shelf.stock.take()) {
-            return Ok((buffer, self.device()?));
+    fn serve_uncounted(&self, size: Bytes, who: Who<'_>) -> Result<Memory> {
+        let fitting = self.reserve.iter().filter(|shelf| shelf.reserve.fits(size));
+        let mut ready = fitting.clone().filter(|_| self.spec.serves_reserve(who.classes));
+        if let Some((buffer, size)) = ready.find_map(Shelf::take) {
+            return Ok(Memory { buffer, size, device: self.device()? });
         }
         let made = self.make(size)?;
         fitting.for_each(|shelf| shelf.stock.hurry());
         Ok(made)
     }
 
-    /// One zeroed buffer of at least `size`, fresh from the kernel.
+    /// One zeroed buffer of at least `size`, fresh from the kernel, for a request
+    /// that was let in.
     ///
     /// # Errors
     /// [`Error::HeapMissing`], [`Error::HeapExhausted`], or [`Error::System`]
     /// if this process ran out of file descriptors.
     pub fn make(&self, size: Bytes) -> Result<Memory> {
         let device = self.device()?;
-        let spared = self.spec.contiguous || self.headroom.allows(size);
-        let buffer = if spared { device.allocate(size) } else { Err(Errno::ENOMEM) };
-        match buffer {
-            Ok(buffer) => Ok((buffer, device)),
+        match device.allocate(size) {
+            Ok(buffer) => Ok(Memory { buffer, size, device }),
             Err(cause) => Err(self.failure(&device, size, cause)),
         }
     }
 
+    /// The same, if the system can spare it: for no request.
+    ///
+    /// # Errors
+    /// And [`Error::NoMemory`] if it cannot.
+    pub fn make_spared(&self, size: Bytes, headroom: &Headroom) -> Result<Memory> {
+        let _flight = if self.spec.contiguous { None } else { Some(headroom.admit(size)?) };
+        self.make(size)
+    }
+
     /// Makes ready what is wanted. When to try again, if some is still wanted.
-    pub fn fill(&self, now: Instant) -> Option<Instant> {
+    pub fn fill(&self, now: Instant, headroom: &Headroom) -> Option<Instant> {
         let again = self.reserve.iter().filter_map(|shelf| {
-            shelf.stock.fill(now, || self.make(shelf.size).map(|(buffer, _)| buffer))
+            let make = || Ok(self.make_spared(shelf.reserve.size, headroom)?.buffer);
+            shelf.stock.fill(now, make)
         });
         again.min()
     }
@@ -200,22 +215,7 @@ impl Heap {
 }
 
 impl Shelf {
-    /// Whether a request of `size` can have one, and not more than a quarter
-    /// of it would be wasted.
-    fn fits(&self, size: Bytes) -> bool {
-        let least = self.size.0.saturating_sub(self.size.0 / 4);
-        (least..=self.size.0).contains(&size.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn too_large_and_wasteful_requests_get_nothing_that_is_held() {
-        let shelf = Shelf { size: Bytes(8192), stock: Stock::new(1, &Arc::default()) };
-        let fits = |size| shelf.fits(Bytes(size));
-        assert_eq!([8193, 8192, 6144, 6143, 4096].map(fits), [false, true, true, false, false]);
+    fn take(&self) -> Option<(OwnedFd, Bytes)> {
+        Some((self.stock.take(0)?, self.reserve.size))
     }
 }
