@@ -50,7 +50,7 @@ impl<D> Mutant<D> {
 
 /// Name, program and case of every mutant.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    let allocators = allocator::MUTANTS.iter().map(|m| (m.name, m.program, m.case));
+    let allocators = allocator::all().map(|m| (m.name, m.program, m.case));
     allocators.chain(mapper::MUTANTS.iter().map(|m| (m.name, m.program, m.case)))
 }
 

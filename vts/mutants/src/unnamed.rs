@@ -105,10 +105,25 @@ pub const UNNAMED: &[Unnamed] = &[
         ],
     },
     Unnamed {
+        why: "several limits protect what it is about, and each is broken for a case of its own",
+        program: OUR_ALLOCATOR,
+        cases: &[
+            "callers::an_app_and_its_isolated_process_leave_the_camera_its_frames",
+            "callers::an_app_leaves_the_compositor_its_framebuffers",
+            "callers::twenty_uids_leave_what_is_kept_for_others",
+        ],
+    },
+    Unnamed {
+        why: "the kernel itself tells who holds a buffer, and nothing in front of a service can hide one way of holding it",
+        program: OUR_ALLOCATOR,
+        cases: &["callers::a_buffer_counts_however_it_is_held"],
+    },
+    Unnamed {
         why: "it fills the system or a region until somebody refuses: a mutant that does not would have the kernel end other programs of the guest",
         program: OUR_ALLOCATOR,
         cases: &[
-            "resources::one_uid_cannot_drain_the_camera_heap",
+            "callers::sixty_four_that_ask_at_once_get_nobody_killed",
+            "callers::one_uid_leaves_threads_for_others",
             "shortage::system_out_of_memory_refuses_and_recovers",
             "shortage::fragmented_region_refuses_and_recovers",
             "shortage::exhausted_region_degrades_to_the_heap_of_its_rule",

@@ -23,8 +23,9 @@ use dmaheap_buffer::{Handle, Usage};
 use dmaheap_suite::dmabuf::DmaBuf;
 use serde_json::Value;
 
-use super::Defect::{self, Allocates, Changes, Mistakes, Names, Reports, Starts, Supports};
-use super::MUTANTS;
+use super::Defect::{
+    self, Allocates, Changes, Follows, Mistakes, Names, Reports, Starts, Supports,
+};
 use crate::{INSTANCE, mapper};
 
 pub const ROOT: u32 = 0;
@@ -214,13 +215,23 @@ impl IAllocator for Broken {
     }
 }
 
+/// The board's policy with other lines.
+fn changed_policy(change: fn(&str) -> String) -> std::result::Result<Policy, Box<dyn Error>> {
+    let text = fs::read_to_string(policy::PATH)?;
+    let lines: Vec<String> = text.lines().map(change).collect();
+    Ok(Policy::parse(policy::PATH, &lines.join("\n"))?.0)
+}
+
 /// Serves the mutant of this name with the board's policy.
 ///
 /// # Errors
 /// As those of the service itself.
 pub fn serve(name: &str) -> std::result::Result<Infallible, Box<dyn Error>> {
-    let (policy, _) = Policy::load(Path::new(policy::PATH))?;
-    let defect = MUTANTS.iter().find(|mutant| mutant.name == name).map(|mutant| &mutant.defect);
+    let defect = super::all().find(|mutant| mutant.name == name).map(|mutant| &mutant.defect);
+    let policy = match defect {
+        Some(Follows(change)) => changed_policy(*change)?,
+        _ => Policy::load(Path::new(policy::PATH))?.0,
+    };
     let allocator = Allocator::new(policy);
     allocator.start();
     if let Some(Starts(then)) = defect {

@@ -2,6 +2,7 @@
 //! Broken allocators: this project's own service, asked something else or answered for.
 
 mod broken;
+mod limits;
 
 use std::io;
 use std::mem;
@@ -41,6 +42,8 @@ pub enum Defect {
     Names(&'static str),
     /// In the dump.
     Reports(fn(&Service, &mut dyn io::Write, &[String]) -> io::Result<()>),
+    /// Each line of the policy.
+    Follows(fn(&str) -> String),
     /// Once it serves.
     Starts(fn() -> io::Result<()>),
 }
@@ -48,7 +51,12 @@ pub enum Defect {
 use Defect::{Allocates, Changes, Mistakes, Names, Reports, Starts, Supports};
 
 /// All broken allocators.
-pub const MUTANTS: &[Mutant<Defect>] = &[
+pub fn all() -> impl Iterator<Item = &'static Mutant<Defect>> {
+    MUTANTS.iter().chain(limits::MUTANTS)
+}
+
+/// Those that do something else than they are asked.
+const MUTANTS: &[Mutant<Defect>] = &[
     any("supports_nothing", "CanAllocate", Supports(|_, _| Ok(false))),
     any(
         "supports_everything",

@@ -8,7 +8,7 @@ use dmaheap_aidl::common::{BufferUsage, ExtendableType, PixelFormat};
 use dmaheap_buffer::{Format, Handle};
 use libtest_mimic::Trial;
 
-use super::resources::camera;
+use super::callers::Want;
 use crate::service::{connect, good, refusal, trial};
 
 type Test = Result<(), Box<dyn Error>>;
@@ -100,8 +100,11 @@ fn what_can_never_fit() -> Test {
         usage: BufferUsage::COMPOSER_CLIENT_TARGET,
         ..good()
     };
-    let picture =
-        |height| BufferDescriptorInfo { width: 8192, height: height * 21 / 20, ..camera() };
+    let picture = |height| BufferDescriptorInfo {
+        width: 8192,
+        height: height * 21 / 20,
+        ..Want::Preview.descriptor()
+    };
     for of in [&framebuffer as &dyn Fn(i32) -> _, &picture] {
         let (never, sometimes) = (of(5120), of(2560));
         assert!(!allocator.isSupported(&never)?, "{never:?} is said to be supported");

@@ -12,7 +12,6 @@ pub mod conformance;
 mod descriptors;
 mod dumps;
 mod report;
-mod resources;
 mod shortage;
 mod startup;
 
@@ -24,7 +23,6 @@ use crate::harness::Outcome;
 pub fn trials() -> Vec<Trial> {
     [
         descriptors::trials(),
-        resources::trials(),
         callers::trials(),
         report::trials(),
         dumps::trials(),
@@ -41,7 +39,6 @@ pub fn trials() -> Vec<Trial> {
 pub fn play(role: &str) -> Outcome {
     match role {
         callers::ROLE => callers::play(),
-        "drain" => resources::drain(),
         "look" => dumps::look(),
         other => Err(format!("there is no role {other}").into()),
     }

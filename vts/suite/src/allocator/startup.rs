@@ -10,7 +10,7 @@ use dmaheap_aidl::allocator::AllocationError;
 use libtest_mimic::Trial;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use super::resources::camera;
+use super::callers::Want;
 use crate::heap::Heap;
 use crate::service::{connect, dump, good, pid, refusal, restart_service, restarting};
 
@@ -87,7 +87,7 @@ fn without_camera(take: &dyn Fn() -> Test, restore: &dyn Fn() -> Test, why: &str
         look_without_camera(why)?;
     }
     let service = pid()?;
-    assert_eq!(connect()?.allocate2(&camera(), 1)?.buffers.len(), 1);
+    assert_eq!(connect()?.allocate2(&Want::Preview.descriptor(), 1)?.buffers.len(), 1);
     assert_eq!(pid()?, service, "the service restarted");
     Ok(())
 }
@@ -106,8 +106,8 @@ impl Drop for AtTheEnd<'_> {
 fn look_without_camera(why: &str) -> Test {
     let allocator = connect()?;
     assert_eq!(allocator.allocate2(&good(), 1)?.buffers.len(), 1, "other heaps serve");
-    assert!(allocator.isSupported(&camera())?, "the heap may still appear");
-    let refused = allocator.allocate2(&camera(), 1);
+    assert!(allocator.isSupported(&Want::Preview.descriptor())?, "the heap may still appear");
+    let refused = allocator.allocate2(&Want::Preview.descriptor(), 1);
     assert_eq!(refusal(refused)?, AllocationError::NO_RESOURCES);
     let dump = dump(&[])?;
     // Not a panic: the caller has a heap to bring back.

@@ -14,13 +14,13 @@ use serde_json::Value;
 
 use self::held::Way;
 use self::peer::{CAMERASERVER, Identity, Peer, SURFACEFLINGER, app, given, isolated, vendor};
-use self::wants::Want;
 use super::shortage::oom_kills;
 use crate::baseline;
 use crate::harness::{Outcome, effort};
 use crate::service::{dump, trial};
 
 pub use self::peer::{ROLE, play};
+pub use self::wants::Want;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -29,11 +29,18 @@ const FRAMES: u32 = 8;
 /// What a compositor draws into.
 const FRAMEBUFFERS: u32 = 3;
 
+/// Frames of 3040 KiB in the 48 MiB that a uid may have of the camera's region.
+const OF_ONE_UID: u32 = 16;
+
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("callers::an_app_and_its_isolated_process_leave_the_camera_its_frames", two_of_one),
         trial("callers::an_app_leaves_the_compositor_its_framebuffers", framebuffers),
         trial("callers::twenty_uids_leave_what_is_kept_for_others", twenty),
+        trial("callers::apps_together_leave_others_a_share", class),
+        trial("callers::what_is_kept_is_kept_from_everybody", kept),
+        trial("callers::all_processes_of_a_uid_have_one_limit", one_limit),
+        trial("callers::calls_at_once_do_not_pass_a_limit_together", at_once),
         trial("callers::who_dies_and_comes_back_holds_what_it_did", back_again),
         trial("callers::a_buffer_counts_however_it_is_held", every_way),
         trial("callers::sixty_four_that_ask_at_once_get_nobody_killed", all_at_once),
@@ -70,6 +77,44 @@ fn twenty() -> Outcome {
     fill(&mut greedy, Want::Framebuffer)?;
     Peer::start(CAMERASERVER)?.must_take(Want::Preview, FRAMES)?;
     Peer::start(SURFACEFLINGER)?.must_take(Want::Framebuffer, FRAMEBUFFERS)
+}
+
+/// Of the camera's region, apps have 24 MiB and 32 MiB are kept: there are two frames for others.
+fn class() -> Outcome {
+    let mut greedy = start((0..3).map(app))?;
+    fill(&mut greedy, Want::Preview)?;
+    Peer::start(vendor(1))?.must_take(Want::Preview, 2)
+}
+
+fn kept() -> Outcome {
+    let mut greedy = start((0..3).map(vendor))?;
+    fill(&mut greedy, Want::Preview)?;
+    Peer::start(CAMERASERVER)?.must_take(Want::Preview, FRAMES)
+}
+
+fn one_limit() -> Outcome {
+    let mut processes = start([CAMERASERVER, CAMERASERVER])?;
+    let given = processes.iter_mut().map(|peer| peer.fill(Want::Preview));
+    assert_eq!(given.collect::<Result<Vec<_>>>()?, [OF_ONE_UID, 0]);
+    Ok(())
+}
+
+/// Each asks for most of what all of them may have.
+fn at_once() -> Outcome {
+    const ROUNDS: u32 = 10;
+    let mut peers = start([CAMERASERVER; 4])?;
+    for _ in 0..ROUNDS {
+        for peer in &mut peers {
+            peer.order(&format!("take {} {}", Want::Preview, OF_ONE_UID - 2))?;
+        }
+        let answers = peers.iter_mut().map(Peer::answer).collect::<Result<Vec<_>>>()?;
+        let served = answers.iter().filter(|answer| answer.starts_with("given")).count();
+        assert!(served <= 1, "{served} calls were served at once: {answers:?}");
+        for peer in &mut peers {
+            peer.ask("drop")?;
+        }
+    }
+    Ok(())
 }
 
 fn back_again() -> Outcome {
@@ -114,7 +159,7 @@ fn reserved() -> Outcome {
     let mut peer = Peer::start(app(1))?;
     let before = sysinfo()?.ram_total() / 2;
     let count = peer.fill(Want::Reserved)?;
-    let charged = account(app(1))?.bytes;
+    let charged = charged(app(1))?;
     let least = u64::from(count) * ((8 << 20) + (16 << 10));
     assert!(charged >= least, "{count} buffers, and {charged} bytes are charged");
     assert!(charged <= before, "one app has {charged} bytes");
@@ -138,24 +183,12 @@ fn busy() -> Outcome {
     Ok(())
 }
 
-/// What the service has in an account.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Account {
-    buffers: u64,
-    bytes: u64,
-}
-
-fn account(of: Identity) -> Result<Account> {
+/// Bytes that the service has in the accounts of a uid.
+fn charged(to: Identity) -> Result<u64> {
     let report: Value = serde_json::from_str(&dump(&["--json"])?)?;
     let callers = report["callers"].as_array().ok_or("the dump lists no callers")?;
-    let of_uid = callers.iter().filter(|caller| caller["uid"] == of.uid);
-    let number = |caller: &Value, key: &str| caller[key].as_u64().ok_or(format!("no {key}"));
-    let mut account = Account::default();
-    for caller in of_uid {
-        account.buffers += number(caller, "live_buffers")?;
-        account.bytes += number(caller, "live_bytes")?;
-    }
-    Ok(account)
+    let of_uid = callers.iter().filter(|caller| caller["uid"] == to.uid);
+    of_uid.map(|caller| Ok(caller["live_bytes"].as_u64().ok_or("no live_bytes")?)).sum()
 }
 
 /// Sixteen that take, change hands and let go; between the rounds the books are compared with what each
@@ -172,7 +205,7 @@ fn random_steps() -> Outcome {
         }
         for peer in &mut peers {
             let held = holds(&peer.answer()?)?;
-            baseline::require_same(&held, || account(peer.identity))?;
+            baseline::require_same(&held, || charged(peer.identity))?;
         }
         let unlucky = usize::try_from(round)? % peers.len();
         peers[unlucky] = Peer::start(peers[unlucky].identity)?;
@@ -180,14 +213,13 @@ fn random_steps() -> Outcome {
     for peer in peers {
         let identity = peer.identity;
         drop(peer);
-        baseline::require_same(&Account::default(), || account(identity))?;
+        baseline::require_same(&0, || charged(identity))?;
     }
     Ok(())
 }
 
-/// The answer to `steps`.
-fn holds(answer: &str) -> Result<Account> {
-    let numbers = answer.strip_prefix("holds ").and_then(|rest| rest.split_once(' '));
-    let (buffers, bytes) = numbers.ok_or_else(|| format!("it {answer}"))?;
-    Ok(Account { buffers: buffers.parse()?, bytes: bytes.parse()? })
+/// Bytes in the answer to `steps`.
+fn holds(answer: &str) -> Result<u64> {
+    let bytes = answer.strip_prefix("holds ").ok_or_else(|| format!("it {answer}"))?;
+    Ok(bytes.parse()?)
 }

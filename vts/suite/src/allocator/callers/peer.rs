@@ -9,7 +9,7 @@
 //! | `take WANT COUNT`, in one call | `given COUNT`, or `refused CODE REASON` |
 //! | `fill WANT`, one by one until refused | `given COUNT` |
 //! | `keep WAY`: all that is held, in this way only | `done` |
-//! | `steps SEED COUNT`, at random | `holds COUNT BYTES`, of dma-bufs |
+//! | `steps SEED COUNT`, at random | `holds BYTES`, of all dma-bufs |
 //! | `flood WANT COUNT THREADS`, again and again | `done`, and goes on |
 //! | `calls`, of the flood, that ended otherwise than refused at once | `given COUNT` |
 //! | `drop` all that is held | `done` |
@@ -234,7 +234,7 @@ impl Side {
             }
         }
         let bytes: u64 = self.held.iter().map(|held| held.size).sum();
-        Ok(format!("holds {} {bytes}", self.held.len()))
+        Ok(format!("holds {bytes}"))
     }
 
     /// Keeps threads busy that ask and let go, and ask again.

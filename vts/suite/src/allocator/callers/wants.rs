@@ -7,7 +7,6 @@ use std::str::FromStr;
 use dmaheap_aidl::allocator::BufferDescriptorInfo;
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 
-use crate::allocator::resources::camera;
 use crate::service::good;
 
 /// A kind of buffer.
@@ -37,7 +36,13 @@ impl Want {
     /// What to send.
     pub fn descriptor(self) -> BufferDescriptorInfo {
         match self {
-            Want::Preview => camera(),
+            Want::Preview => BufferDescriptorInfo {
+                width: 1920,
+                height: 1080,
+                format: PixelFormat::YCBCR_420_888,
+                usage: BufferUsage::CAMERA_OUTPUT | BufferUsage::GPU_TEXTURE,
+                ..good()
+            },
             Want::Framebuffer => BufferDescriptorInfo {
                 width: 1920,
                 height: 1080,
