@@ -99,13 +99,14 @@ fn one_limit() -> Outcome {
     Ok(())
 }
 
-/// Each asks for most of what all of them may have.
+/// What two of them ask for fits into the region, and not under the limit.
 fn at_once() -> Outcome {
     const ROUNDS: u32 = 10;
+    const COUNT: u32 = 10;
     let mut peers = start([CAMERASERVER; 4])?;
     for _ in 0..ROUNDS {
         for peer in &mut peers {
-            peer.order(&format!("take {} {}", Want::Preview, OF_ONE_UID - 2))?;
+            peer.order(&format!("take {} {}", Want::Preview, COUNT))?;
         }
         let answers = peers.iter_mut().map(Peer::answer).collect::<Result<Vec<_>>>()?;
         let served = answers.iter().filter(|answer| answer.starts_with("given")).count();
