@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dmaheap_aidl::binder::Caller;
 use dmaheap_buffer::Bytes;
 
-use super::ledger::Ledger;
+use super::ledger::{self, Ledger};
 use super::{Account, Held, Holding, REMEMBERED, Totals};
 use crate::policy::{ClassId, HeapId, Limit, Need, PerHeap, Policy, Scope, Who};
 
@@ -169,11 +169,12 @@ impl Books {
         size: Bytes,
     ) -> Arc<Ledger> {
         self.change(policy, who, heap, |sum| *sum = plus(*sum, size));
+        let shares = self.ledgers >= ledger::OWN;
         let account = self.account(who);
         let mut is_new = false;
         let holding = account.holdings.entry(heap).or_insert_with(|| {
             is_new = true;
-            Holding::new(Arc::new(Ledger::new(who.caller, heap)))
+            Holding::new(Arc::new(Ledger::new(who.caller, heap, shares)))
         });
         holding.admitted = plus(holding.admitted, size);
         let ledger = holding.ledger.clone();

@@ -3,10 +3,16 @@
 //!
 //! Each is an entry, and an item of the ledger's [`Watch`] under the entry's
 //! number. Entries whose item is gone are those of dma-bufs that are.
+//!
+//! A Watch takes a descriptor, so there is one for each of the first [`OWN`]
+//! ledgers. All beyond share one: whoever has buffers allocated under one uid
+//! after the other, in isolated processes say, does not take the service's
+//! descriptors with them.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use dmaheap_aidl::binder::Caller;
 use dmaheap_buffer::Bytes;
@@ -20,6 +26,29 @@ use crate::policy::HeapId;
 /// many as the last one left.
 pub(super) const FEW: usize = 64;
 const TIMES: usize = 4;
+
+/// So many ledgers have a Watch of their own.
+pub(super) const OWN: usize = 256;
+
+/// Where ledgers get their Watch, and their entries numbers that are theirs alone.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    /// Of those that have none of their own.
+    shared: Mutex<Weak<Watch>>,
+    next: AtomicU64,
+}
+
+/// The numbers of what lived when a Watch was asked.
+#[derive(Debug)]
+pub(super) struct Live(Vec<u64>);
+
+/// A ledger before its Watch is asked: only entries before `end` are judged, so
+/// that others can be made meanwhile.
+#[derive(Debug)]
+pub(super) struct Mark {
+    pub watch: Arc<Watch>,
+    end: u64,
+}
 
 /// What a dma-buf is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +77,7 @@ pub struct Item<'b> {
 pub(super) struct Ledger {
     pub caller: Caller,
     pub heap: HeapId,
+    shares: bool,
     content: Mutex<Content>,
 }
 
@@ -57,7 +87,8 @@ struct Content {
     watch: Option<Arc<Watch>>,
     /// In the order of their numbers.
     entries: Vec<Entry>,
-    next: u64,
+    /// Beyond the number of the last one.
+    end: u64,
     /// Entries made since the last sweep, and left by it.
     handed_out: usize,
     found_live: usize,
@@ -71,20 +102,22 @@ struct Entry {
 }
 
 impl Ledger {
-    pub fn new(caller: &Caller, heap: HeapId) -> Ledger {
-        Ledger { caller: caller.clone(), heap, content: Mutex::default() }
+    /// An empty one. If it `shares`, it has no Watch of its own.
+    pub fn new(caller: &Caller, heap: HeapId, shares: bool) -> Ledger {
+        Ledger { caller: caller.clone(), heap, shares, content: Mutex::default() }
     }
 
     /// Makes an entry. The dma-buf must not have left the service yet.
-    pub fn enter(&self, item: &Item<'_>) -> Result<(), Errno> {
+    pub fn enter(&self, item: &Item<'_>, source: &Source) -> Result<(), Errno> {
         let mut content = self.lock();
-        let number = content.next;
         let watch = match &content.watch {
             Some(watch) => watch,
-            None => &*content.watch.insert(Arc::new(Watch::new()?)),
+            None => &*content.watch.insert(source.watch(self.shares)?),
         };
+        // Under the lock, so that whoever finds the number finds the item as well.
+        let number = source.next.fetch_add(1, Ordering::Relaxed);
         watch.add(item.buffer.as_fd(), number)?;
-        content.next = number.wrapping_add(1);
+        content.end = number.wrapping_add(1);
         content.entries.push(Entry { number, kind: item.kind, size: item.size });
         content.handed_out = content.handed_out.saturating_add(1);
         Ok(())
@@ -96,21 +129,19 @@ impl Ledger {
         content.handed_out > content.found_live.saturating_mul(TIMES).saturating_add(FEW)
     }
 
-    /// Removes the entries of what is gone, and says how much that is. The lock
-    /// is not held while the kernel lists what lives, so that nobody waits for
-    /// it: what is entered meanwhile has a number beyond those that are judged.
-    pub fn sweep(&self) -> io::Result<Held> {
-        let (watch, end) = {
-            let content = self.lock();
-            (content.watch.clone(), content.next)
-        };
-        let Some(watch) = watch else { return Ok(Held::default()) };
-        let mut live = watch.live()?;
-        live.sort_unstable();
+    /// Where to ask what lives, if anything can.
+    pub fn mark(&self) -> Option<Mark> {
+        let content = self.lock();
+        content.watch.clone().map(|watch| Mark { watch, end: content.end })
+    }
+
+    /// Removes the entries of what is gone, and says how much that is. What lives
+    /// was asked since the mark was set.
+    pub fn judge(&self, mark: &Mark, live: &Live) -> Held {
         let mut gone = Held::default();
         let mut content = self.lock();
         content.entries.retain(|entry| {
-            let lives = entry.number >= end || live.binary_search(&entry.number).is_ok();
+            let lives = entry.number >= mark.end || live.has(entry.number);
             if !lives {
                 gone.add(entry.kind, entry.size);
             }
@@ -121,7 +152,12 @@ impl Ledger {
         // What a flood has left is given back.
         let room = content.entries.len().saturating_mul(TIMES).saturating_add(FEW);
         content.entries.shrink_to(room);
-        Ok(gone)
+        gone
+    }
+
+    /// Whether its Watch is that of others as well.
+    pub fn shares(&self) -> bool {
+        self.shares
     }
 
     #[cfg(test)]
@@ -131,5 +167,36 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, Content> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source {
+    fn watch(&self, shared: bool) -> Result<Arc<Watch>, Errno> {
+        if !shared {
+            return Watch::new().map(Arc::new);
+        }
+        let mut slot = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watch) = slot.upgrade() {
+            return Ok(watch);
+        }
+        let watch = Arc::new(Watch::new()?);
+        *slot = Arc::downgrade(&watch);
+        Ok(watch)
+    }
+}
+
+impl Live {
+    /// Asks.
+    ///
+    /// # Errors
+    /// Those of [`Watch::live`].
+    pub fn of(watch: &Watch) -> io::Result<Live> {
+        let mut numbers = watch.live()?;
+        numbers.sort_unstable();
+        Ok(Live(numbers))
+    }
+
+    fn has(&self, number: u64) -> bool {
+        self.0.binary_search(&number).is_ok()
     }
 }

@@ -24,7 +24,8 @@
 //!   refilling thread when there are many more than the last time: the holder of
 //!   one may have died.
 //!
-//! An empty ledger is removed, and its Watch's descriptor closed.
+//! An empty ledger is removed, and its Watch's descriptor closed. Where there are
+//! very many, they share one (see `ledger.rs`).
 //!
 //! # Locks
 //! `Books` are the sums, which every call takes a few steps in: no sweep runs
@@ -50,13 +51,14 @@ use std::time::Duration;
 
 use dmaheap_aidl::binder::Caller;
 use dmaheap_buffer::Bytes;
+use dmaheap_dmabuf::Watch;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::error::{Error, Result};
 use crate::policy::{ClassId, ClassSet, HeapId, Need, PerHeap, Policy, Who};
 use books::{Books, Excess, Sums, minus, plus};
-use ledger::Ledger;
 pub use ledger::{Item, Kind};
+use ledger::{Ledger, Live, Source};
 pub use ticket::Ticket;
 
 /// So many callers that hold nothing are remembered.
@@ -67,6 +69,7 @@ pub const REMEMBERED: usize = 256;
 pub struct Accounts {
     policy: Arc<Policy>,
     books: Mutex<Books>,
+    source: Source,
     since: Duration,
     /// Why the last look at all ledgers did not find out what lives.
     unknown: Mutex<Option<String>>,
@@ -161,6 +164,7 @@ impl Accounts {
         Accounts {
             books: Mutex::new(Books::new(policy)),
             policy: policy.clone(),
+            source: Source::default(),
             since: clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from),
             unknown: Mutex::default(),
         }
@@ -234,18 +238,24 @@ impl Accounts {
 
     /// Forgets what is gone. Where that cannot be found out, all may still live.
     fn sweep(&self, ledgers: &[Arc<Ledger>]) -> std::io::Result<()> {
-        let mut done = Ok(());
-        for ledger in ledgers {
-            match ledger.sweep() {
-                Ok(gone) if gone == Held::default() => {}
-                Ok(gone) => self.lock().release(&self.policy, &ledger.caller, ledger.heap, &gone),
-                Err(error) => {
+        let marked: Vec<_> = ledgers.iter().filter_map(|l| Some((l, l.mark()?))).collect();
+        let mut last: Option<(&Arc<Watch>, Live)> = None;
+        // Those that share a Watch come together, so that it is asked once.
+        let (sharing, own): (Vec<_>, Vec<_>) = marked.iter().partition(|(l, _)| l.shares());
+        for (ledger, mark) in own.into_iter().chain(sharing) {
+            let live = match last.take().filter(|(watch, _)| Arc::ptr_eq(watch, &mark.watch)) {
+                Some((_, live)) => live,
+                None => Live::of(&mark.watch).inspect_err(|error| {
                     log::warn!("which buffers live cannot be found out: {error}");
-                    done = Err(error);
-                }
+                })?,
+            };
+            let gone = ledger.judge(mark, &live);
+            last = Some((&mark.watch, live));
+            if gone != Held::default() {
+                self.lock().release(&self.policy, &ledger.caller, ledger.heap, &gone);
             }
         }
-        done
+        Ok(())
     }
 
     fn refusal(&self, who: Who<'_>, excess: &Excess) -> Error {

@@ -3,6 +3,7 @@
 //! the kernel, as for those.
 
 use super::*;
+use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::sync::Barrier;
 use std::thread;
@@ -311,6 +312,30 @@ fn ledgers_of_the_dead_are_found() {
     }
     let ledgers = accounts.lock().ledgers().len();
     assert!(ledgers <= 65, "{ledgers} ledgers of uids that hold nothing");
+}
+
+/// Under one uid after the other, each with a buffer that lives.
+#[test]
+fn many_uids_do_not_take_the_services_descriptors() {
+    let accounts = accounts();
+    let (uids, own) = (90_000..90_700, ledger::OWN);
+    let watches = |accounts: &Accounts| {
+        let ledgers = accounts.lock().ledgers();
+        let marks = ledgers.iter().filter_map(|ledger| ledger.mark());
+        marks.map(|mark| Arc::as_ptr(&mark.watch)).collect::<HashSet<_>>().len()
+    };
+    let mut held: Vec<_> =
+        uids.map(|uid| accounts.allocate(&caller(uid), "system", 1).unwrap()).collect();
+    assert_eq!(watches(&accounts), own + 1);
+    assert_eq!(accounts.sum("system", Scope::Scattered, 0), 700);
+    // Of those that share and of those that do not.
+    held.drain(600..);
+    held.drain(..100);
+    let statements = accounts.statements();
+    assert_eq!(statements.heaps.of(accounts.heap("system")).live.buffers, 500);
+    drop(held);
+    assert_eq!(accounts.statements().heaps.of(accounts.heap("system")).live, Held::default());
+    assert_eq!(watches(&accounts), 0);
 }
 
 /// 16 threads of four uids that allocate and release at once: no sum is lost, and

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dmaheap_buffer::Bytes;
 
-use super::ledger::{Item, Ledger};
+use super::ledger::{Item, Ledger, Source};
 use super::{Accounts, Held};
 use crate::error::{Error, Result};
 use crate::policy::{HeapId, Need, Scope, Who};
@@ -64,8 +64,8 @@ impl<'a> Ticket<'a> {
     pub fn settle<'b>(mut self, items: impl Iterator<Item = Item<'b>>) -> Result<()> {
         let parts = std::mem::take(&mut self.parts);
         let mut made = vec![Held::default(); parts.len()];
-        let watched = enter(&parts, &mut made, items);
         let Ticket { accounts, who, .. } = self;
+        let watched = enter(&accounts.source, &parts, &mut made, items);
         let mut books = accounts.lock();
         for ((ledger, admitted), made) in parts.iter().zip(&made) {
             // In this order a holding is not empty in between.
@@ -82,6 +82,7 @@ impl<'a> Ticket<'a> {
 }
 
 fn enter<'b>(
+    source: &Source,
     parts: &[(Arc<Ledger>, Bytes)],
     made: &mut [Held],
     mut items: impl Iterator<Item = Item<'b>>,
@@ -91,7 +92,7 @@ fn enter<'b>(
         let mut parts = parts.iter().zip(&mut *made);
         let part = parts.find(|((ledger, _), _)| ledger.heap == item.heap);
         let Some(((ledger, _), made)) = part else { return Ok(()) };
-        ledger.enter(&item).map_err(|cause| Error::System { what, cause })?;
+        ledger.enter(&item, source).map_err(|cause| Error::System { what, cause })?;
         made.add(item.kind, item.size);
         Ok(())
     })
