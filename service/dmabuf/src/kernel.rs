@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the kernel tells in `/proc` and `/sys` about memory and dma-bufs. Each
+//! What the kernel tells in `/proc` and `/sys` about memory. Each
 //! file may be missing, or forbidden; the error says which.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use dmaheap_buffer::Bytes;
-
-/// Live dma-bufs of one exporter, in every process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DmaBufs {
-    /// How many there are.
-    pub buffers: u64,
-    /// Their size together.
-    pub bytes: Bytes,
-}
 
 /// What a CMA area went through since boot, in pages. What is free in it says
 /// less: the kernel lends it to the page cache.
@@ -32,57 +21,6 @@ pub struct CmaArea {
     pub released: u64,
     /// All of its pages, where the kernel says.
     pub total: Option<u64>,
-}
-
-/// The kernel's list of live dma-bufs, one folder per inode
-/// (CONFIG_DMABUF_SYSFS_STATS).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LiveList(PathBuf);
-
-impl LiveList {
-    /// Where the kernel has it.
-    ///
-    /// # Errors
-    /// Why it cannot be read.
-    pub fn open() -> io::Result<LiveList> {
-        LiveList::at(Path::new("/sys/kernel/dmabuf/buffers"))
-    }
-
-    /// One that is elsewhere.
-    ///
-    /// # Errors
-    /// Why it cannot be read.
-    pub fn at(folder: &Path) -> io::Result<LiveList> {
-        let with_path =
-            |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", folder.display()));
-        fs::read_dir(folder).map_err(with_path).map(|_| LiveList(folder.to_owned()))
-    }
-
-    /// The inodes.
-    ///
-    /// # Errors
-    /// Why it cannot be read.
-    pub fn inodes(&self) -> io::Result<impl Iterator<Item = u64> + use<>> {
-        let inode = |name: OsString| name.to_str()?.parse().ok();
-        Ok(fs::read_dir(&self.0)?.flatten().filter_map(move |folder| inode(folder.file_name())))
-    }
-
-    /// How many, and how much, by exporter; heaps export under their node's name.
-    pub fn by_exporter(&self) -> BTreeMap<String, DmaBufs> {
-        let mut exporters: BTreeMap<String, DmaBufs> = BTreeMap::new();
-        for folder in fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            // A buffer may be gone before its files are read.
-            let folder = folder.path();
-            if let (Ok(exporter), Ok(size)) =
-                (read::<String>(&folder.join("exporter_name")), read(&folder.join("size")))
-            {
-                let sum = exporters.entry(exporter).or_default();
-                sum.buffers = sum.buffers.saturating_add(1);
-                sum.bytes = Bytes(sum.bytes.0.saturating_add(size));
-            }
-        }
-        exporters
-    }
 }
 
 /// Where the kernel has its CMA areas (CONFIG_CMA_SYSFS).

@@ -92,6 +92,8 @@ pub const UNNAMED: &[Unnamed] = &[
             "startup::a_link_to_another_heap_is_not_followed",
             "startup::another_device_in_a_heaps_place_is_none",
             "startup::a_heap_that_is_unreadable_may_be_repaired",
+            "startup::what_memory_there_is_can_be_read",
+            "startup::a_restarted_service_says_since_when_it_knows",
         ],
     },
     Unnamed {
@@ -137,7 +139,7 @@ pub const UNNAMED: &[Unnamed] = &[
             "descriptor::version_1_is_unsupported",
             "buffer::handle_has_the_stride_of_the_answer",
             "interface::suffix_names_the_mapper",
-            "report::dump_shows_the_kernels_count_of_live_buffers",
+            "report::dump_counts_live_buffers",
             "report::dump_shows_the_kernels_count_of_cma_pages",
         ],
     },

@@ -136,6 +136,11 @@ pub fn dump(options: &[&str]) -> Result<String, Box<dyn Error>> {
     Ok(reader.join().map_err(|_| "the reader panicked")??)
 }
 
+/// The same for programs; what another vendor's tells is its own.
+pub fn report() -> Result<serde_json::Value, Box<dyn Error>> {
+    Ok(serde_json::from_str(&dump(&["--json"])?)?)
+}
+
 /// A descriptor that the service supports.
 pub fn good() -> BufferDescriptorInfo {
     BufferDescriptorInfo {

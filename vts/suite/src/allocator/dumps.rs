@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::report::{allocate, heap};
 use crate::harness::{Outcome, instance, start};
-use crate::service::{connect, dump, good, pid, refusal, trial};
+use crate::service::{connect, dump, good, pid, refusal, report, trial};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -36,10 +36,6 @@ pub fn trials() -> Vec<Trial> {
         trial("dump::tells_of_a_refused_version_1_call", version_1),
         trial("threads::the_one_that_refills_has_the_ordinary_policy", policy_of_the_refill),
     ]
-}
-
-fn report() -> Result<Value> {
-    Ok(serde_json::from_str(&dump(&["--json"])?)?)
 }
 
 fn is_json() -> Outcome {

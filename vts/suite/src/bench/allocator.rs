@@ -12,7 +12,7 @@ use dmaheap_buffer::{Format, Usage};
 use super::{Comparison, Match, Result, kib, timed};
 use crate::client::{Request, descriptor};
 use crate::heap::Heap;
-use crate::service::dump;
+use crate::service::report;
 
 const KIB: usize = 1024;
 
@@ -91,7 +91,7 @@ pub fn reserve() -> Result<Vec<Comparison>> {
 /// Waits until the framebuffer heap's reserve is whole; the requests it has served so far.
 fn whole_reserve() -> Result<u64> {
     for _ in 0..500 {
-        let report: serde_json::Value = serde_json::from_str(&dump(&["--json"])?)?;
+        let report = report()?;
         let heaps = report["heaps"].as_array().ok_or("the dump lists no heaps")?;
         let heap = heaps.iter().find(|heap| heap["name"] == "framebuffer");
         let shelves = heap.and_then(|heap| heap["reserve"].as_array()).ok_or("no reserve")?;

@@ -10,14 +10,13 @@ use std::error::Error;
 
 use libtest_mimic::Trial;
 use nix::sys::sysinfo::sysinfo;
-use serde_json::Value;
 
 use self::held::Way;
 use self::peer::{CAMERASERVER, Identity, Peer, SURFACEFLINGER, app, given, isolated, vendor};
 use super::shortage::oom_kills;
 use crate::baseline;
 use crate::harness::{Outcome, effort};
-use crate::service::{dump, trial};
+use crate::service::{report, trial};
 
 pub use self::peer::{ROLE, play};
 pub use self::wants::Want;
@@ -186,7 +185,7 @@ fn busy() -> Outcome {
 
 /// Bytes that the service has in the accounts of a uid.
 fn charged(to: Identity) -> Result<u64> {
-    let report: Value = serde_json::from_str(&dump(&["--json"])?)?;
+    let report = report()?;
     let callers = report["callers"].as_array().ok_or("the dump lists no callers")?;
     let of_uid = callers.iter().filter(|caller| caller["uid"] == to.uid);
     of_uid.map(|caller| Ok(caller["live_bytes"].as_u64().ok_or("no live_bytes")?)).sum()
