@@ -28,8 +28,8 @@ pub const DEVICE: &str = "/dev/binder";
 /// part of them, and that part is to be enough for eight that ask at once. They
 /// are started as they are needed.
 pub const THREADS: usize = 16;
-/// Those that the driver asks for.
-const POOL: u32 = THREADS as u32 - 1;
+/// Those that the driver asks for, beside that thread and the pool's first.
+const POOL: u32 = THREADS as u32 - 2;
 
 /// The nice value that a call is raised to while it is served; buffers are
 /// waited for by the thread that draws the frame.

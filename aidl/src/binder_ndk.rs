@@ -17,7 +17,7 @@ pub const DEFAULT: &str = "default";
 
 /// See `binder.rs`.
 pub const THREADS: usize = 16;
-const POOL: u32 = THREADS as u32 - 1;
+const POOL: u32 = THREADS as u32 - 2;
 
 /// See `binder.rs`.
 #[macro_export]

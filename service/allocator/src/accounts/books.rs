@@ -3,22 +3,30 @@
 //! change, so that to admit takes as many steps as there are limits, however
 //! many buffers live.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dmaheap_aidl::binder::Caller;
 use dmaheap_buffer::Bytes;
 
 use super::ledger::{self, Ledger};
+use super::ticket::Part;
 use super::{Account, Held, Holding, REMEMBERED, Totals};
 use crate::policy::{ClassId, HeapId, Limit, Need, PerHeap, Policy, Scope, Who};
 
 /// So many ledgers are not worth looking through.
 const FEW: usize = 64;
 
+/// An account, until it is forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct AccountId(u64);
+
 #[derive(Debug)]
 pub(super) struct Books {
-    pub accounts: BTreeMap<Caller, Account>,
+    /// Whose which account is: a caller's name is looked up once for a request.
+    ids: BTreeMap<Caller, AccountId>,
+    accounts: BTreeMap<AccountId, Account>,
+    next: u64,
     pub forgotten: Totals,
     pub sums: PerHeap<Sums>,
     /// Rises with each entry into an account.
@@ -34,7 +42,7 @@ pub(super) struct Sums {
     pub live: Held,
     pub peak: Bytes,
     // What was admitted counts below, too: these are held against limits.
-    uids: HashMap<u32, Bytes>,
+    uids: BTreeMap<u32, Bytes>,
     classes: Vec<Bytes>,
     pub others: Bytes,
     all: Bytes,
@@ -54,32 +62,63 @@ impl Books {
     pub fn new(policy: &Policy) -> Books {
         let classes = vec![Bytes(0); policy.classes.iter().count()];
         let sums = policy.heaps.map(|_, _| Sums { classes: classes.clone(), ..Sums::default() });
-        let (accounts, forgotten) = (BTreeMap::new(), Totals::default());
-        Books { accounts, forgotten, sums, now: 0, ledgers: 0, left: 0 }
+        Books {
+            ids: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            next: 0,
+            forgotten: Totals::default(),
+            sums,
+            now: 0,
+            ledgers: 0,
+            left: 0,
+        }
+    }
+
+    /// All accounts, in the order of their callers.
+    pub fn accounts(&self) -> impl Iterator<Item = (&Caller, &Account)> {
+        self.ids.iter().filter_map(|(caller, id)| Some((caller, self.accounts.get(id)?)))
     }
 
     /// A caller's account, opened if it has none.
-    pub fn account(&mut self, who: Who<'_>) -> &mut Account {
-        if !self.accounts.contains_key(who.caller) {
-            self.forget_one();
-        }
+    pub fn open(&mut self, who: Who<'_>) -> AccountId {
         self.now = self.now.wrapping_add(1);
-        let account = self.accounts.entry(who.caller.clone()).or_default();
-        account.totals.callers = 1;
-        account.classes = who.classes;
-        account.last_seen = self.now;
-        account
+        let id = self.ids.get(who.caller).copied().unwrap_or_else(|| {
+            self.forget_one();
+            let id = AccountId(self.next);
+            self.next = self.next.wrapping_add(1);
+            self.ids.insert(who.caller.clone(), id);
+            self.accounts.insert(id, Account::of(who.classes));
+            id
+        });
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.last_seen = self.now;
+        }
+        id
+    }
+
+    /// Notes a request that failed.
+    pub fn fail(&mut self, who: Who<'_>, why: String) {
+        let id = self.open(who);
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.totals.failures = account.totals.failures.saturating_add(1);
+            account.last_failure = Some(why);
+        }
     }
 
     /// Makes room for another caller, if too many are remembered.
     fn forget_one(&mut self) {
-        let idle = self.accounts.iter().filter(|(_, account)| account.holdings.is_empty());
-        if idle.clone().count() < REMEMBERED {
-            return;
+        let idle = self.accounts().filter(|(_, account)| account.holdings.is_empty());
+        let (mut count, mut oldest) = (0, None::<(&Caller, u64)>);
+        for (caller, account) in idle {
+            count = usize::saturating_add(count, 1);
+            if oldest.is_none_or(|(_, seen)| account.last_seen < seen) {
+                oldest = Some((caller, account.last_seen));
+            }
         }
-        let oldest = idle.min_by_key(|(_, account)| account.last_seen);
-        if let Some(caller) = oldest.map(|(caller, _)| caller.clone())
-            && let Some(account) = self.accounts.remove(&caller)
+        if count >= REMEMBERED
+            && let Some(caller) = oldest.map(|(caller, _)| caller.clone())
+            && let Some(id) = self.ids.remove(&caller)
+            && let Some(account) = self.accounts.remove(&id)
         {
             self.forgotten.add(&account.totals);
         }
@@ -134,10 +173,11 @@ impl Books {
             Scope::Scattered => !policy.heaps.of(of).contiguous,
             _ => of == heap,
         };
-        (self.accounts.range(first..))
+        (self.ids.range(first..))
             .take_while(|(caller, _)| scope != Scope::Uid || caller.uid == uid)
-            .filter(|(_, account)| counts(account))
-            .flat_map(|(_, account)| account.holdings.iter())
+            .filter_map(|(_, id)| self.accounts.get(id))
+            .filter(|account| counts(account))
+            .flat_map(|account| account.holdings.iter())
             .filter(|(of, _)| is_about(**of))
             .map(|(_, holding)| holding.ledger.clone())
             .collect()
@@ -164,61 +204,59 @@ impl Books {
     pub fn admit(
         &mut self,
         policy: &Policy,
+        id: AccountId,
         who: Who<'_>,
         heap: HeapId,
         size: Bytes,
     ) -> Arc<Ledger> {
         self.change(policy, who, heap, |sum| *sum = plus(*sum, size));
         let shares = self.ledgers >= ledger::OWN;
-        let account = self.account(who);
-        let mut is_new = false;
+        let all = &mut self.ledgers;
+        let account = self.accounts.entry(id).or_insert_with(|| Account::of(who.classes));
         let holding = account.holdings.entry(heap).or_insert_with(|| {
-            is_new = true;
-            Holding::new(Arc::new(Ledger::new(who.caller, heap, shares)))
+            *all = all.saturating_add(1);
+            Holding::new(Arc::new(Ledger::new(id, who.caller, heap, shares)))
         });
         holding.admitted = plus(holding.admitted, size);
-        let ledger = holding.ledger.clone();
-        self.ledgers = self.ledgers.saturating_add(usize::from(is_new));
-        ledger
+        holding.ledger.clone()
     }
 
-    /// Gives back what was admitted and was not taken.
-    pub fn withdraw(&mut self, policy: &Policy, who: Who<'_>, heap: HeapId, size: Bytes) {
-        self.change(policy, who, heap, |sum| *sum = minus(*sum, size));
-        self.with_holding(who.caller, heap, |holding| {
-            holding.admitted = minus(holding.admitted, size);
+    /// Counts what was made instead of what was admitted.
+    pub fn settle(&mut self, policy: &Policy, who: Who<'_>, part: &Part) {
+        let Part { ledger, admitted, made } = part;
+        let heap = ledger.heap;
+        // In this order no sum is less in between than it is before and after.
+        self.change(policy, who, heap, |sum| *sum = minus(plus(*sum, made.bytes), *admitted));
+        if let Some(account) = self.accounts.get_mut(&ledger.account) {
+            let (buffers, bytes) = (made.buffers, made.bytes);
+            account.totals.add(&Totals { buffers, bytes, ..Totals::default() });
+        }
+        self.with_holding(ledger, |holding| {
+            holding.live.join(made);
+            holding.admitted = minus(holding.admitted, *admitted);
         });
-    }
-
-    /// Counts what was made.
-    pub fn hand_out(&mut self, policy: &Policy, who: Who<'_>, heap: HeapId, made: &Held) {
-        self.change(policy, who, heap, |sum| *sum = plus(*sum, made.bytes));
-        let account = self.account(who);
-        let (buffers, bytes) = (made.buffers, made.bytes);
-        account.totals.add(&Totals { buffers, bytes, ..Totals::default() });
-        self.with_holding(who.caller, heap, |holding| holding.live.join(made));
         let sums = self.sums.of_mut(heap);
         sums.live.join(made);
         sums.peak = sums.peak.max(sums.live.bytes);
     }
 
     /// Counts what is gone no longer.
-    pub fn release(&mut self, policy: &Policy, caller: &Caller, heap: HeapId, gone: &Held) {
-        let Some(account) = self.accounts.get(caller) else { return };
-        let who = Who { caller, classes: account.classes };
-        self.change(policy, who, heap, |sum| *sum = minus(*sum, gone.bytes));
-        self.sums.of_mut(heap).live.part(gone);
-        self.with_holding(caller, heap, |holding| holding.live.part(gone));
+    pub fn release(&mut self, policy: &Policy, ledger: &Ledger, gone: &Held) {
+        let Some(account) = self.accounts.get(&ledger.account) else { return };
+        let who = Who { caller: &ledger.caller, classes: account.classes };
+        self.change(policy, who, ledger.heap, |sum| *sum = minus(*sum, gone.bytes));
+        self.sums.of_mut(ledger.heap).live.part(gone);
+        self.with_holding(ledger, |holding| holding.live.part(gone));
     }
 
     /// Changes a holding. One of nothing is removed, and its ledger's descriptor
     /// closed with it.
-    fn with_holding(&mut self, caller: &Caller, heap: HeapId, change: impl FnOnce(&mut Holding)) {
-        let Some(account) = self.accounts.get_mut(caller) else { return };
-        let Some(holding) = account.holdings.get_mut(&heap) else { return };
+    fn with_holding(&mut self, ledger: &Ledger, change: impl FnOnce(&mut Holding)) {
+        let Some(account) = self.accounts.get_mut(&ledger.account) else { return };
+        let Some(holding) = account.holdings.get_mut(&ledger.heap) else { return };
         change(holding);
         if holding.is_empty() {
-            account.holdings.remove(&heap);
+            account.holdings.remove(&ledger.heap);
             self.ledgers = self.ledgers.saturating_sub(1);
         }
     }
@@ -231,11 +269,8 @@ impl Books {
         if keep.is_some_and(|keep| !keep.is_for(who.classes)) {
             change(&mut sums.others);
         }
-        for ((class, _), sum) in policy.classes.iter().zip(&mut sums.classes) {
-            if who.classes.has(class) {
-                change(sum);
-            }
-        }
+        let of_classes = (0..).map(ClassId).zip(&mut sums.classes);
+        of_classes.filter(|(class, _)| who.classes.has(*class)).for_each(|(_, sum)| change(sum));
         let uid = sums.uids.entry(who.caller.uid).or_default();
         change(uid);
         if uid.0 == 0 {

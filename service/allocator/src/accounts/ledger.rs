@@ -20,6 +20,7 @@ use dmaheap_dmabuf::Watch;
 use nix::errno::Errno;
 
 use super::Held;
+use super::books::AccountId;
 use crate::policy::HeapId;
 
 /// Fewer entries than this are not worth a sweep, and then so many times as
@@ -75,6 +76,7 @@ pub struct Item<'b> {
 /// What one caller was given of one heap, and may still hold.
 #[derive(Debug)]
 pub(super) struct Ledger {
+    pub account: AccountId,
     pub caller: Caller,
     pub heap: HeapId,
     shares: bool,
@@ -103,8 +105,8 @@ struct Entry {
 
 impl Ledger {
     /// An empty one. If it `shares`, it has no Watch of its own.
-    pub fn new(caller: &Caller, heap: HeapId, shares: bool) -> Ledger {
-        Ledger { caller: caller.clone(), heap, shares, content: Mutex::default() }
+    pub fn new(account: AccountId, caller: &Caller, heap: HeapId, shares: bool) -> Ledger {
+        Ledger { account, caller: caller.clone(), heap, shares, content: Mutex::default() }
     }
 
     /// Makes an entry. The dma-buf must not have left the service yet.

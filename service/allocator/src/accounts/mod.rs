@@ -193,10 +193,7 @@ impl Accounts {
 
     /// Notes a request that failed.
     pub fn fail(&self, who: Who<'_>, error: &Error) {
-        let mut books = self.lock();
-        let account = books.account(who);
-        account.totals.failures = account.totals.failures.saturating_add(1);
-        account.last_failure = Some(error.to_string());
+        self.lock().fail(who, error.to_string());
     }
 
     /// Sweeps all ledgers if there are many more than the last time.
@@ -222,7 +219,7 @@ impl Accounts {
             classes: (self.policy.classes.iter()).map(|(id, _)| (id, sums.class(id))).collect(),
         };
         Statements {
-            callers: books.accounts.iter().map(statement).collect(),
+            callers: books.accounts().map(statement).collect(),
             forgotten: books.forgotten,
             heaps: books.sums.map(heap),
             unknown: self.unknown.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -252,7 +249,7 @@ impl Accounts {
             let gone = ledger.judge(mark, &live);
             last = Some((&mark.watch, live));
             if gone != Held::default() {
-                self.lock().release(&self.policy, &ledger.caller, ledger.heap, &gone);
+                self.lock().release(&self.policy, ledger, &gone);
             }
         }
         Ok(())
@@ -309,6 +306,12 @@ impl Holding {
 }
 
 impl Account {
+    /// That of a caller of these classes, who did nothing yet.
+    fn of(classes: ClassSet) -> Account {
+        let totals = Totals { callers: 1, ..Totals::default() };
+        Account { classes, totals, ..Account::default() }
+    }
+
     fn live(&self) -> Held {
         let mut all = Held::default();
         self.holdings.values().for_each(|holding| all.join(&holding.live));

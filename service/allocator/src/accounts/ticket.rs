@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From admission to settlement.
 
-use std::slice;
 use std::sync::Arc;
 
 use dmaheap_buffer::Bytes;
+use nix::errno::Errno;
 
-use super::ledger::{Item, Ledger, Source};
+use super::ledger::{Item, Ledger};
 use super::{Accounts, Held};
 use crate::error::{Error, Result};
 use crate::policy::{HeapId, Need, Scope, Who};
@@ -17,7 +17,16 @@ use crate::policy::{HeapId, Need, Scope, Who};
 pub struct Ticket<'a> {
     accounts: &'a Accounts,
     who: Who<'a>,
-    parts: Vec<(Arc<Ledger>, Bytes)>,
+    parts: Vec<Part>,
+}
+
+/// Of one heap.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub ledger: Arc<Ledger>,
+    pub admitted: Bytes,
+    /// What was entered of it.
+    pub made: Held,
 }
 
 impl<'a> Ticket<'a> {
@@ -37,8 +46,12 @@ impl<'a> Ticket<'a> {
         loop {
             let mut books = accounts.lock();
             let Some(excess) = books.excess(policy, who, need, blind) else {
-                let admit = |(heap, size): &(_, _)| (books.admit(policy, who, *heap, *size), *size);
-                self.parts.extend(need.iter().map(admit));
+                let id = books.open(who);
+                self.parts.extend(need.iter().map(|(heap, size)| Part {
+                    ledger: books.admit(policy, id, who, *heap, *size),
+                    admitted: *size,
+                    made: Held::default(),
+                }));
                 return Ok(());
             };
             let what = (excess.heap, excess.limit.scope);
@@ -61,48 +74,33 @@ impl<'a> Ticket<'a> {
     /// # Errors
     /// [`Error::System`] if it cannot be watched. Then none of it may leave the
     /// service; what was entered already is found gone by the next sweep.
-    pub fn settle<'b>(mut self, items: impl Iterator<Item = Item<'b>>) -> Result<()> {
-        let parts = std::mem::take(&mut self.parts);
-        let mut made = vec![Held::default(); parts.len()];
-        let Ticket { accounts, who, .. } = self;
-        let watched = enter(&accounts.source, &parts, &mut made, items);
-        let mut books = accounts.lock();
-        for ((ledger, admitted), made) in parts.iter().zip(&made) {
-            // In this order a holding is not empty in between.
-            books.hand_out(&accounts.policy, who, ledger.heap, made);
-            books.withdraw(&accounts.policy, who, ledger.heap, *admitted);
-        }
-        drop(books);
-        for (ledger, _) in parts.iter().filter(|(ledger, _)| ledger.is_due()) {
-            // Without it, all may still live.
-            let _ = accounts.sweep(slice::from_ref(ledger));
-        }
-        watched
+    pub fn settle<'b>(mut self, mut items: impl Iterator<Item = Item<'b>>) -> Result<()> {
+        let what = "watching a buffer for when it is released";
+        let watched = items.try_for_each(|item| self.enter(&item));
+        let accounts = self.accounts;
+        let ledgers = self.parts.iter().map(|part| part.ledger.clone());
+        let due: Vec<_> = ledgers.filter(|ledger| ledger.is_due()).collect();
+        drop(self);
+        // If it fails, all may still live.
+        let _ = accounts.sweep(&due);
+        watched.map_err(|cause| Error::System { what, cause })
+    }
+
+    fn enter(&mut self, item: &Item<'_>) -> std::result::Result<(), Errno> {
+        let part = self.parts.iter_mut().find(|part| part.ledger.heap == item.heap);
+        let part = part.ok_or(Errno::EINVAL)?;
+        part.ledger.enter(item, &self.accounts.source)?;
+        part.made.add(item.kind, item.size);
+        Ok(())
     }
 }
 
-fn enter<'b>(
-    source: &Source,
-    parts: &[(Arc<Ledger>, Bytes)],
-    made: &mut [Held],
-    mut items: impl Iterator<Item = Item<'b>>,
-) -> Result<()> {
-    let what = "watching a buffer for when it is released";
-    items.try_for_each(|item| {
-        let mut parts = parts.iter().zip(&mut *made);
-        let part = parts.find(|((ledger, _), _)| ledger.heap == item.heap);
-        let Some(((ledger, _), made)) = part else { return Ok(()) };
-        ledger.enter(&item, source).map_err(|cause| Error::System { what, cause })?;
-        made.add(item.kind, item.size);
-        Ok(())
-    })
-}
-
+/// What was entered stays, the rest is given back.
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let mut books = self.accounts.lock();
-        for (ledger, admitted) in &self.parts {
-            books.withdraw(&self.accounts.policy, self.who, ledger.heap, *admitted);
+        for part in &self.parts {
+            books.settle(&self.accounts.policy, self.who, part);
         }
     }
 }

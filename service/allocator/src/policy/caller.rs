@@ -73,7 +73,8 @@ pub struct Who<'c> {
 impl ClassSet {
     /// Whether this class is one of them.
     pub fn has(self, class: ClassId) -> bool {
-        self.0 & ClassSet::from_iter([class]).0 != 0
+        u32::try_from(class.0).ok().and_then(|place| self.0.checked_shr(place)).unwrap_or(0) & 1
+            != 0
     }
 
     /// Whether all of these are among them.
@@ -95,10 +96,10 @@ impl FromIterator<ClassId> for ClassSet {
 }
 
 impl Class {
-    fn has(&self, uid: u32, domain: Option<&str>) -> bool {
+    fn has(&self, uid: u32, domain: Option<&[u8]>) -> bool {
         let uid = uid.checked_rem(UIDS_OF_A_USER).unwrap_or(uid);
         self.uids.iter().any(|uids| uids.contains(&uid))
-            || domain.is_some_and(|domain| self.domains.iter().any(|own| own == domain))
+            || domain.is_some_and(|domain| self.domains.iter().any(|own| own.as_bytes() == domain))
     }
 }
 
@@ -146,8 +147,8 @@ impl Classes {
 }
 
 /// The domain in a context, `untrusted_app` in `u:r:untrusted_app:s0:c1,c2`.
-pub fn domain(context: &str) -> Option<&str> {
-    context.split(':').nth(2)
+fn domain(context: &str) -> Option<&[u8]> {
+    context.as_bytes().split(|byte| *byte == b':').nth(2)
 }
 
 impl Callers {

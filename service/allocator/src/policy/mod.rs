@@ -32,7 +32,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::finding::Findings;
-pub use caller::{APPS, Callers, Class, ClassId, ClassSet, Classes, Who, domain};
+pub use caller::{APPS, Callers, Class, ClassId, ClassSet, Classes, Who};
 pub use heaps::{HeapId, PerHeap, Reserve, Spec};
 pub use limits::{Amount, Keep, Limit, Machine, Scope};
 pub use model::{Need, Plan, Policy};
