@@ -149,7 +149,7 @@ fn stress() -> Outcome {
         }
     }
     for region in &regions {
-        region.settled_largest_free()?;
+        region.settle()?;
     }
     let (memory_after, objects_after) = (cma_free()?, slabs.objects()?);
     eprintln!("{done} operations by {THREADS} threads, {kills} processes killed");
