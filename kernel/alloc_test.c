@@ -31,7 +31,7 @@ static void larger_than_the_region_is_refused(struct kunit *test)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
-		dmabuf = dmaheap_export(region, lengths[i], O_RDWR);
+		dmabuf = dmaheap_export(region, lengths[i], O_RDWR, false);
 		KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOMEM), dmabuf);
 		KUNIT_EXPECT_EQ(test, i + 1, region->failures[DMAHEAP_TOO_LARGE]);
 	}
@@ -48,7 +48,7 @@ static void whole_region_then_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, region->npages, region->used_pages);
 	KUNIT_EXPECT_TRUE(test, bitmap_full(region->used, region->npages));
 
-	more = dmaheap_export(region, 1, O_RDWR);
+	more = dmaheap_export(region, 1, O_RDWR, false);
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOMEM), more);
 	KUNIT_EXPECT_EQ(test, 1, region->failures[DMAHEAP_EXHAUSTED]);
 
@@ -105,7 +105,7 @@ static void small_buffers_are_bounded_by_the_region(struct kunit *test)
 	small = dmaheap_test_export(test, region, 8 * PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, 8, region->small_pages);
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOMEM),
-			    dmaheap_export(region, PAGE_SIZE, O_RDWR));
+			    dmaheap_export(region, PAGE_SIZE, O_RDWR, false));
 	KUNIT_EXPECT_EQ(test, 1, region->failures[DMAHEAP_EXHAUSTED]);
 
 	dmaheap_test_put(large);
@@ -185,7 +185,7 @@ static void killed_lent_allocation_leaves_nothing(struct kunit *test)
 	struct dma_buf *dmabuf;
 
 	dmaheap_test_kill_self();
-	dmabuf = dmaheap_export(region, SZ_4M, O_RDWR);
+	dmabuf = dmaheap_export(region, SZ_4M, O_RDWR, false);
 	dmaheap_test_revive_self();
 
 	if (!want_init_on_alloc(GFP_KERNEL))

@@ -88,10 +88,19 @@ static enum dma_data_direction mapping_direction(enum dma_data_direction dir)
 	return dir == DMA_FROM_DEVICE ? DMA_BIDIRECTIONAL : dir;
 }
 
-/* The zeroes are in the cache at first, whatever an importer wants to skip. */
-static unsigned long mapping_attrs(const struct dmaheap_attachment *a,
-				   unsigned long attrs)
+/*
+ * Of an uncached buffer nothing is in the cache; of another the zeroes are at
+ * first, whatever an importer wants to skip.
+ */
+static unsigned long mapping_attrs(struct dma_buf_attachment *attachment)
 {
+	struct dmaheap_buffer *buffer = attachment->dmabuf->priv;
+	struct dmaheap_attachment *a = attachment->priv;
+	unsigned long attrs = compat_map_attrs(attachment);
+
+	if (buffer->uncached)
+		return attrs | DMA_ATTR_SKIP_CPU_SYNC;
+
 	return a->was_mapped ? attrs : attrs & ~DMA_ATTR_SKIP_CPU_SYNC;
 }
 
@@ -107,7 +116,7 @@ static struct sg_table *dmaheap_map(struct dma_buf_attachment *attachment,
 	mutex_lock(&buffer->lock);
 	if (a->dir == DMA_NONE)
 		ret = dma_map_sgtable(a->dev, &a->table, dir,
-				      mapping_attrs(a, compat_map_attrs(attachment)));
+				      mapping_attrs(attachment));
 	if (!ret) {
 		a->dir = dir;
 		a->was_mapped = true;
@@ -124,7 +133,7 @@ static void dmaheap_unmap(struct dma_buf_attachment *attachment,
 	struct dmaheap_attachment *a = attachment->priv;
 
 	mutex_lock(&buffer->lock);
-	dma_unmap_sgtable(a->dev, table, a->dir, compat_map_attrs(attachment));
+	dma_unmap_sgtable(a->dev, table, a->dir, mapping_attrs(attachment));
 	a->dir = DMA_NONE;
 	mutex_unlock(&buffer->lock);
 }
@@ -139,6 +148,9 @@ static int dmaheap_begin_cpu_access(struct dma_buf *dmabuf,
 {
 	struct dmaheap_buffer *buffer = dmabuf->priv;
 	struct dmaheap_attachment *a;
+
+	if (buffer->uncached)
+		return 0;
 
 	mutex_lock(&buffer->lock);
 	list_for_each_entry(a, &buffer->attachments, list)
@@ -156,6 +168,9 @@ static int dmaheap_end_cpu_access(struct dma_buf *dmabuf,
 {
 	struct dmaheap_buffer *buffer = dmabuf->priv;
 	struct dmaheap_attachment *a;
+
+	if (buffer->uncached)
+		return 0;
 
 	mutex_lock(&buffer->lock);
 	if (is_vmalloc_addr(buffer->vaddr))
@@ -193,30 +208,11 @@ static void count_failure(struct dmaheap_region *region, enum dmaheap_failure wh
 	mutex_unlock(&region->lock);
 }
 
-/**
- * dmaheap_export() - make a buffer
- * @region:	the region to take the memory from
- * @len:	length in bytes, not 0
- * @fd_flags:	flags for the file
- *
- * Return: the buffer, cleared, or an error pointer: -ENOMEM, or -EINTR if the
- * caller was killed.
- */
-struct dma_buf *dmaheap_export(struct dmaheap_region *region, size_t len,
-			       u32 fd_flags)
+static struct dmaheap_buffer *make_buffer(struct dmaheap_region *region,
+					  unsigned long npages, bool uncached)
 {
-	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
 	struct dmaheap_buffer *buffer;
-	struct dma_buf *dmabuf;
-	unsigned long npages;
 	int ret;
-
-	if (len > MAX_BUFFER_SIZE || PFN_UP(len) > region->npages) {
-		count_failure(region, DMAHEAP_TOO_LARGE);
-		return ERR_PTR(-ENOMEM);
-	}
-
-	npages = PFN_UP(len);
 
 	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL);
 	if (!buffer) {
@@ -225,6 +221,7 @@ struct dma_buf *dmaheap_export(struct dmaheap_region *region, size_t len,
 	}
 	mutex_init(&buffer->lock);
 	INIT_LIST_HEAD(&buffer->attachments);
+	buffer->uncached = uncached;
 
 	ret = dmaheap_alloc(region, buffer, npages);
 	if (ret) {
@@ -234,12 +231,44 @@ struct dma_buf *dmaheap_export(struct dmaheap_region *region, size_t len,
 		return ERR_PTR(ret);
 	}
 
-	exp_info.exp_name = region->name;
+	return buffer;
+}
+
+/**
+ * dmaheap_export() - make a buffer
+ * @region:	the region to take the memory from
+ * @len:	length in bytes, not 0
+ * @fd_flags:	flags for the file
+ * @uncached:	it is one of the heap of uncached buffers
+ *
+ * Return: the buffer, cleared, or an error pointer: -ENOMEM, or -EINTR if the
+ * caller was killed.
+ */
+struct dma_buf *dmaheap_export(struct dmaheap_region *region, size_t len,
+			       u32 fd_flags, bool uncached)
+{
+	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
+	struct dmaheap_buffer *buffer;
+	struct dma_buf *dmabuf;
+	unsigned long npages;
+
+	if (len > MAX_BUFFER_SIZE || PFN_UP(len) > region->npages) {
+		count_failure(region, DMAHEAP_TOO_LARGE);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	npages = PFN_UP(len);
+	buffer = make_buffer(region, npages, uncached);
+	if (IS_ERR(buffer))
+		return ERR_CAST(buffer);
+
+	exp_info.exp_name = uncached ? region->uncached_name : region->name;
 	exp_info.ops = &dmaheap_buf_ops;
 	exp_info.size = npages << PAGE_SHIFT;
 	exp_info.flags = fd_flags;
 	exp_info.priv = buffer;
-	dmabuf = dma_buf_export(&exp_info);
+	dmabuf = uncached && dmaheap_uncache(buffer) ? ERR_PTR(-ENOMEM) :
+						       dma_buf_export(&exp_info);
 	if (IS_ERR(dmabuf)) {
 		count_failure(region, DMAHEAP_BOOKKEEPING);
 		dmaheap_free(buffer);

@@ -6,8 +6,10 @@
 #include <linux/dma-mapping.h>
 #include <linux/iosys-map.h>
 #include <linux/mman.h>
+#include <linux/pgtable.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/swiotlb.h>
 #include <linux/uaccess.h>
 
@@ -196,6 +198,76 @@ static void user_mapping_shows_the_buffer(struct kunit *test)
 	dmaheap_test_expect_idle(test, region);
 }
 
+/* Of this task, which alone changes its mappings. */
+static pte_t entry_of(unsigned long addr)
+{
+	return ptep_get(pte_offset_kernel(pmd_off(current->mm, addr), addr));
+}
+
+/* The same page, mapped by both heaps of a region. */
+static void uncached_buffer_is_mapped_write_combined(struct kunit *test)
+{
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct dma_buf *dmabuf;
+	unsigned long addr;
+	pgprot_t prot[2];
+	int i;
+
+	KUNIT_ASSERT_EQ(test, 0, dmaheap_uncached_init());
+	region->uncached_name = kstrdup("kunit-uncached", GFP_KERNEL);
+	for (i = 0; i < 2; i++) {
+		dmabuf = dmaheap_export(region, SZ_64K, O_RDWR, i);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+		KUNIT_EXPECT_TRUE(test, dmaheap_test_filled_with(dmabuf, 0));
+		KUNIT_EXPECT_STREQ(test, dmabuf->exp_name,
+				   i ? "kunit-uncached" : "kunit");
+		addr = map_at(test, dmabuf, 0, SZ_64K, MAP_SHARED, 0);
+		KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+		prot[i] = pte_pgprot(entry_of(addr));
+		KUNIT_EXPECT_EQ(test, 0, vm_munmap(addr, SZ_64K));
+		dmaheap_test_put(dmabuf);
+	}
+	KUNIT_EXPECT_NE(test, pgprot_val(prot[0]), pgprot_val(prot[1]));
+	KUNIT_EXPECT_EQ(test, pgprot_val(pgprot_writecombine(prot[0])),
+			pgprot_val(prot[1]));
+	dmaheap_test_expect_idle(test, region);
+}
+
+/* A sync would copy out of the bounce buffer what is there: nothing of ours. */
+static void uncached_buffer_is_not_synced(struct kunit *test)
+{
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct device *dev = test_device(test);
+	struct dma_buf_attachment *attachment;
+	struct dma_buf *dmabuf;
+	struct iosys_map map;
+	struct sg_table *table;
+
+	KUNIT_ASSERT_EQ(test, 0, dmaheap_uncached_init());
+	region->uncached_name = kstrdup("kunit-uncached", GFP_KERNEL);
+	dmabuf = dmaheap_export(region, SZ_64K, O_RDWR, true);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+	bounce(test, dev);
+	attachment = dma_buf_attach(dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attachment);
+	table = dma_buf_map_attachment_unlocked(attachment, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, table);
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_vmap_unlocked(dmabuf, &map));
+	KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(map.vaddr));
+	memset(map.vaddr, 0x44, SZ_64K);
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_begin_cpu_access(dmabuf, DMA_FROM_DEVICE));
+	KUNIT_EXPECT_NULL(test, memchr_inv(map.vaddr, 0x44, SZ_64K));
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_end_cpu_access(dmabuf, DMA_FROM_DEVICE));
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+
+	dma_buf_unmap_attachment_unlocked(attachment, table, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_TRUE(test, dmaheap_test_filled_with(dmabuf, 0x44));
+	dma_buf_detach(dmabuf, attachment);
+	dmaheap_test_put(dmabuf);
+	dmaheap_test_expect_idle(test, region);
+}
+
 static void bad_user_mappings_are_refused(struct kunit *test)
 {
 	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
@@ -251,6 +323,8 @@ static struct kunit_case buffer_test_cases[] = {
 	KUNIT_CASE(cpu_writes_survive_a_capturing_device),
 	KUNIT_CASE(vmap_is_the_linear_address),
 	KUNIT_CASE(user_mapping_shows_the_buffer),
+	KUNIT_CASE(uncached_buffer_is_mapped_write_combined),
+	KUNIT_CASE(uncached_buffer_is_not_synced),
 	KUNIT_CASE(bad_user_mappings_are_refused),
 	KUNIT_CASE(user_mapping_never_faults),
 	KUNIT_CASE(exporter_is_named_after_the_heap),

@@ -72,6 +72,7 @@ struct dmaheap_source {
  * struct dmaheap_region - contiguous memory and the heap that hands it out
  * @list:	all registered regions
  * @name:	name of the heap, of its node and of its buffers' exporter
+ * @uncached_name: that of the heap of uncached buffers, NULL if there is none
  * @cma:	the area the memory comes from, NULL for a carve-out
  * @pfn:	first page frame
  * @npages:	length in pages
@@ -91,6 +92,7 @@ struct dmaheap_source {
 struct dmaheap_region {
 	struct list_head list;
 	const char *name;
+	const char *uncached_name;
 	struct cma *cma;
 	unsigned long pfn;
 	unsigned long npages;
@@ -115,6 +117,7 @@ struct dmaheap_region {
  * @source:	where its memory came from
  * @pfn:	first page frame
  * @npages:	length in pages
+ * @uncached:	the CPU's mappings are write-combined
  * @lock:	protects @attachments, their mapped state, and @vaddr
  * @attachments: devices that are attached
  * @vaddr:	kernel address while there is one
@@ -124,6 +127,7 @@ struct dmaheap_buffer {
 	const struct dmaheap_source *source;
 	unsigned long pfn;
 	unsigned long npages;
+	bool uncached;
 
 	struct mutex lock; /* attachments, vaddr */
 	struct list_head attachments;
@@ -183,10 +187,14 @@ int dmaheap_hold(struct dmaheap_region *region, enum dmaheap_mode fit);
 
 /* buffer.c, mapping.c */
 struct dma_buf *dmaheap_export(struct dmaheap_region *region, size_t len,
-			       u32 fd_flags);
+			       u32 fd_flags, bool uncached);
 int dmaheap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
 int dmaheap_vmap(struct dma_buf *dmabuf, struct iosys_map *map);
 void dmaheap_vunmap(struct dma_buf *dmabuf, struct iosys_map *map);
+
+/* uncached.c */
+int dmaheap_uncached_init(void);
+int dmaheap_uncache(struct dmaheap_buffer *buffer);
 
 /* sysfs.c */
 int dmaheap_sysfs_add(struct dmaheap_region *region);

@@ -100,7 +100,7 @@ static int export_with_faults(struct kunit *test, struct dmaheap_region *region,
 
 	for (step = 1; met && step < MAX_STEPS; step++) {
 		current->fail_nth = step;
-		dmabuf = dmaheap_export(region, len, O_RDWR);
+		dmabuf = dmaheap_export(region, len, O_RDWR, false);
 		met = end_fault();
 
 		if (IS_ERR(dmabuf)) {

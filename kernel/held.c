@@ -17,6 +17,7 @@
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
+#include <linux/log2.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -165,11 +166,23 @@ static long find_place(struct dmaheap_pool *pool, unsigned long npages,
 	return place;
 }
 
-/* As CMA would align it if there is room, and as the region says at least. */
+/*
+ * What a device with large pages likes, as far as it costs little: buffers side
+ * by side waste nothing if the alignment divides their length, and an eighth at
+ * most if it is no more than that. CMA's, up to twice the length, would halve
+ * what a region has room for.
+ */
+static unsigned int natural_order(unsigned long npages)
+{
+	unsigned int order = max(__ffs(npages), ilog2(max(npages / 8, 1UL)));
+
+	return min_t(unsigned int, order, CONFIG_CMA_ALIGNMENT);
+}
+
+/* Aligned so if there is room, and as the region says at least. */
 static long choose_place(struct dmaheap_pool *pool, unsigned long npages)
 {
-	unsigned int order = min_t(unsigned int, CONFIG_CMA_ALIGNMENT,
-				   get_order(npages << PAGE_SHIFT));
+	unsigned int order = natural_order(npages);
 	unsigned long least = pool->region->align;
 	unsigned long natural = max(least, 1UL << order);
 	long place = find_place(pool, npages, natural);

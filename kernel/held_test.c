@@ -92,7 +92,7 @@ static void request_that_does_not_fit_clears_nothing(struct kunit *test)
 	dmaheap_test_kill_self();
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOMEM),
 			    dmaheap_export(region, TEST_BYTES / 2 + PAGE_SIZE,
-					   O_RDWR));
+					   O_RDWR, false));
 	dmaheap_test_revive_self();
 	dmaheap_test_put(last);
 }
@@ -122,7 +122,7 @@ static void killed_caller_does_not_clear(struct kunit *test)
 	for (i = 0; i < 100 && !killed; i++) {
 		dmaheap_test_put(dmaheap_test_export(test, region, TEST_BYTES));
 		dmaheap_test_kill_self();
-		dmabuf = dmaheap_export(region, TEST_BYTES, O_RDWR);
+		dmabuf = dmaheap_export(region, TEST_BYTES, O_RDWR, false);
 		dmaheap_test_revive_self();
 		if (PTR_ERR(dmabuf) == -EINTR)
 			killed++;
@@ -143,7 +143,7 @@ static void exhausted_region_refuses(struct kunit *test)
 
 	dmabuf = dmaheap_test_export(test, region, TEST_BYTES - PAGE_SIZE);
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOMEM),
-			    dmaheap_export(region, 2 * PAGE_SIZE, O_RDWR));
+			    dmaheap_export(region, 2 * PAGE_SIZE, O_RDWR, false));
 	KUNIT_EXPECT_EQ(test, 1, region->failures[DMAHEAP_EXHAUSTED]);
 	dmaheap_test_put(dmaheap_test_export(test, region, PAGE_SIZE));
 	dmaheap_test_put(dmabuf);
@@ -208,9 +208,14 @@ static void held_buffers_are_aligned_if_there_is_room(struct kunit *test)
 	dmaheap_test_put(dmabuf);
 
 	dmabuf = dmaheap_test_export(test, region, SZ_1M + PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED(pfn_of(dmabuf), SZ_128K >> PAGE_SHIFT));
+	dmaheap_test_put(dmabuf);
+
+	dmabuf = dmaheap_test_export(test, region, SZ_1M);
 	KUNIT_EXPECT_TRUE(test, IS_ALIGNED(pfn_of(dmabuf), SZ_1M >> PAGE_SHIFT));
 	dmaheap_test_put(dmabuf);
 
+	/* There is none. */
 	dmabuf = dmaheap_test_export(test, region, TEST_BYTES - PAGE_SIZE);
 	dmaheap_test_put(dmabuf);
 	dmaheap_test_put(page);
@@ -227,7 +232,7 @@ static void held_buffers_are_aligned_as_the_region_says(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, IS_ALIGNED(pfn_of(first), region->align));
 	KUNIT_EXPECT_TRUE(test, IS_ALIGNED(pfn_of(second), region->align));
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOMEM),
-			    dmaheap_export(region, PAGE_SIZE, O_RDWR));
+			    dmaheap_export(region, PAGE_SIZE, O_RDWR, false));
 	dmaheap_test_put(first);
 	dmaheap_test_put(second);
 }
@@ -277,7 +282,7 @@ static void held_area_belongs_to_its_region_alone(struct kunit *test)
 				       lent->npages, DMAHEAP_BEST_FIT);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, region);
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOMEM),
-			    dmaheap_export(lent, PAGE_SIZE, O_RDWR));
+			    dmaheap_export(lent, PAGE_SIZE, O_RDWR, false));
 	dmabuf = dmaheap_test_export(test, region, SZ_4M);
 	KUNIT_EXPECT_TRUE(test, dmaheap_test_filled_with(dmabuf, 0));
 	dmaheap_test_put(dmabuf);
@@ -307,7 +312,7 @@ static int client_run(void *data)
 
 	for (i = 0; i < CLIENT_ROUNDS; i++) {
 		len = get_random_u32_inclusive(1, TEST_BYTES / 32);
-		dmabuf = dmaheap_export(client->region, len, O_RDWR);
+		dmabuf = dmaheap_export(client->region, len, O_RDWR, false);
 		if (IS_ERR(dmabuf)) {
 			client->refused++;
 			continue;

@@ -39,6 +39,8 @@ int dmaheap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
+	if (buffer->uncached)
+		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 
 	return remap_pfn_range(vma, vma->vm_start,
 			       buffer->pfn + vma->vm_pgoff,
@@ -46,7 +48,7 @@ int dmaheap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 			       dirty(vma->vm_page_prot));
 }
 
-static void *map_highmem(struct dmaheap_buffer *buffer)
+static void *map_pages(struct dmaheap_buffer *buffer, pgprot_t prot)
 {
 	struct page **pages;
 	unsigned long i;
@@ -58,7 +60,7 @@ static void *map_highmem(struct dmaheap_buffer *buffer)
 
 	for (i = 0; i < buffer->npages; i++)
 		pages[i] = pfn_to_page(buffer->pfn + i);
-	vaddr = vmap(pages, buffer->npages, VM_MAP, PAGE_KERNEL);
+	vaddr = vmap(pages, buffer->npages, VM_MAP, prot);
 	kvfree(pages);
 
 	return vaddr;
@@ -79,7 +81,12 @@ int dmaheap_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	struct page *page = pfn_to_page(buffer->pfn);
 	void *vaddr;
 
-	vaddr = PageHighMem(page) ? map_highmem(buffer) : page_address(page);
+	if (buffer->uncached)
+		vaddr = map_pages(buffer, pgprot_writecombine(PAGE_KERNEL));
+	else if (PageHighMem(page))
+		vaddr = map_pages(buffer, PAGE_KERNEL);
+	else
+		vaddr = page_address(page);
 	if (!vaddr)
 		return -ENOMEM;
 

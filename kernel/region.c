@@ -73,24 +73,35 @@ void dmaheap_region_destroy(struct dmaheap_region *region)
 	if (region->source->destroy)
 		region->source->destroy(region);
 	bitmap_free(region->used);
+	kfree(region->uncached_name);
 	kfree(region->name);
 	kfree(region);
 }
 
-static struct dma_buf *region_heap_allocate(struct dma_heap *heap,
-					    unsigned long len, u32 fd_flags,
-					    u64 heap_flags)
+static struct dma_buf *allocate(struct dma_heap *heap, unsigned long len,
+				u32 fd_flags, u64 heap_flags)
 {
-	return dmaheap_export(dma_heap_get_drvdata(heap), len, fd_flags);
+	return dmaheap_export(dma_heap_get_drvdata(heap), len, fd_flags, false);
 }
 
-static const struct dma_heap_ops region_heap_ops = {
-	.allocate = region_heap_allocate,
+static const struct dma_heap_ops cached_ops = {
+	.allocate = allocate,
+};
+
+static struct dma_buf *allocate_uncached(struct dma_heap *heap,
+					 unsigned long len, u32 fd_flags,
+					 u64 heap_flags)
+{
+	return dmaheap_export(dma_heap_get_drvdata(heap), len, fd_flags, true);
+}
+
+static const struct dma_heap_ops uncached_ops = {
+	.allocate = allocate_uncached,
 };
 
 /**
  * dmaheap_region_find() - look a region up among those that have a heap
- * @name:	its name
+ * @name:	its name, or that of its uncached heap
  *
  * They are all added by one thread.
  *
@@ -101,14 +112,32 @@ struct dmaheap_region *dmaheap_region_find(const char *name)
 	struct dmaheap_region *region;
 
 	list_for_each_entry(region, &regions, list)
-		if (!strcmp(region->name, name))
+		if (!strcmp(region->name, name) ||
+		    (region->uncached_name &&
+		     !strcmp(region->uncached_name, name)))
 			return region;
 
 	return NULL;
 }
 
+static int add_heap(struct dmaheap_region *region, const char *name,
+		    const struct dma_heap_ops *ops)
+{
+	struct dma_heap_export_info exp_info = {
+		.name = name,
+		.ops = ops,
+		.priv = region,
+	};
+
+	/* The heap framework would notice too, but with a stack trace. */
+	if (dmaheap_region_find(name) || compat_name_taken(name, region->cma))
+		return -EEXIST;
+
+	return PTR_ERR_OR_ZERO(dma_heap_add(&exp_info));
+}
+
 /**
- * dmaheap_region_register() - give a region its heap
+ * dmaheap_region_register() - give a region its heap, or both of them
  * @region:	the region, which must stay for good if this succeeds: the
  *		kernel cannot remove a heap
  *
@@ -116,21 +145,14 @@ struct dmaheap_region *dmaheap_region_find(const char *name)
  */
 int dmaheap_region_register(struct dmaheap_region *region)
 {
-	struct dma_heap_export_info exp_info = {
-		.name = region->name,
-		.ops = &region_heap_ops,
-		.priv = region,
-	};
-	struct dma_heap *heap;
+	int ret;
 
-	/* The heap framework would notice too, but with a stack trace. */
-	if (dmaheap_region_find(region->name) ||
-	    compat_name_taken(region->name, region->cma))
-		return -EEXIST;
-
-	heap = dma_heap_add(&exp_info);
-	if (IS_ERR(heap))
-		return PTR_ERR(heap);
+	ret = add_heap(region, region->name, &cached_ops);
+	if (ret)
+		return ret;
+	if (region->uncached_name &&
+	    add_heap(region, region->uncached_name, &uncached_ops))
+		pr_err("%s: no heap\n", region->uncached_name);
 
 	list_add_tail(&region->list, &regions);
 	if (dmaheap_sysfs_add(region))

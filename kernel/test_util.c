@@ -91,7 +91,7 @@ struct dmaheap_region *dmaheap_test_lent_region(struct kunit *test)
 struct dma_buf *dmaheap_test_export(struct kunit *test,
 				    struct dmaheap_region *region, size_t len)
 {
-	struct dma_buf *dmabuf = dmaheap_export(region, len, O_RDWR);
+	struct dma_buf *dmabuf = dmaheap_export(region, len, O_RDWR, false);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
 

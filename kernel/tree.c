@@ -16,6 +16,7 @@
 #include <linux/module.h>
 #include <linux/of.h>
 #include <linux/of_reserved_mem.h>
+#include <linux/slab.h>
 
 #include "compat.h"
 #include "dmaheap.h"
@@ -92,13 +93,43 @@ static unsigned long __init wanted_align(const struct device_node *np)
 {
 	u32 bytes;
 
-	if (!of_property_present(np, "dmaheap,align"))
+	if (!of_find_property(np, "dmaheap,align", NULL))
 		return 1;
 	if (of_property_read_u32(np, "dmaheap,align", &bytes) ||
 	    !is_power_of_2(bytes))
 		return 0;
 
 	return max(bytes >> PAGE_SHIFT, 1U);
+}
+
+/**
+ * struct wish - what is wanted of a region
+ * @mode:	how it is to be used
+ * @align:	every buffer begins at a multiple of so many page frames
+ * @uncached:	it has a heap of uncached buffers as well
+ */
+struct wish {
+	enum dmaheap_mode mode;
+	unsigned long align;
+	bool uncached;
+};
+
+/* What is wrong with the wish, or NULL. What is right of it is read anyway. */
+static const char * __init read_wish(struct wish *wish, const char *name,
+				     const struct device_node *np)
+{
+	unsigned long align = wanted_align(np);
+	int mode = wanted_mode(name, np);
+
+	wish->mode = max(mode, DMAHEAP_LENT);
+	wish->align = max(align, 1UL);
+	wish->uncached = of_property_read_bool(np, "dmaheap,uncached");
+	if (mode < 0)
+		return "dmaheap,held is neither first-fit nor best-fit";
+	if (!align)
+		return "dmaheap,align is no power of two";
+
+	return NULL;
 }
 
 /* A device that can reach the region must be able to reach small buffers. */
@@ -196,9 +227,19 @@ static const char * __init carveout_fault(const struct reserved_mem *rmem,
 	return NULL;
 }
 
+/* Without its uncached twin a heap is better than none. */
+static void __init add_twin(struct dmaheap_region *region)
+{
+	if (!dmaheap_uncached_init())
+		region->uncached_name = kasprintf(GFP_KERNEL, "%s-uncached",
+						  region->name);
+	if (!region->uncached_name)
+		pr_err("%s: no uncached heap\n", region->name);
+}
+
 static int __init add_region(const char *name, struct cma *cma,
 			     phys_addr_t base, phys_addr_t size,
-			     enum dmaheap_mode mode, unsigned long align)
+			     const struct wish *wish)
 {
 	struct dmaheap_region *region;
 	int ret;
@@ -208,13 +249,15 @@ static int __init add_region(const char *name, struct cma *cma,
 			      -EINVAL);
 
 	region = dmaheap_region_create(name, cma, PHYS_PFN(base),
-				       PHYS_PFN(size), mode);
+				       PHYS_PFN(size), wish->mode);
 	if (IS_ERR(region))
 		return refuse(name, "it cannot be taken", PTR_ERR(region));
 
-	region->align = align;
+	region->align = wish->align;
 	if (cma && cma == dev_get_cma_area(NULL))
 		region->small_gfp = small_gfp(region->pfn);
+	if (wish->uncached)
+		add_twin(region);
 
 	ret = dmaheap_region_register(region);
 	if (ret) {
@@ -224,7 +267,7 @@ static int __init add_region(const char *name, struct cma *cma,
 			      ret);
 	}
 	pr_info("%s: %lu KiB at %pa, %s\n", name, (ulong)(size / SZ_1K), &base,
-		mode == DMAHEAP_LENT ? "lent" : "held");
+		wish->mode == DMAHEAP_LENT ? "lent" : "held");
 
 	return 0;
 }
@@ -234,23 +277,19 @@ static int __init add_node(struct device_node *np)
 	bool is_area = of_device_is_compatible(np, "shared-dma-pool") &&
 		       of_property_read_bool(np, "reusable");
 	const char *name = kbasename(np->full_name);
-	unsigned long align = wanted_align(np);
-	int mode = wanted_mode(name, np);
+	struct wish wish = {};
+	const char *fault = read_wish(&wish, name, np);
 	struct reserved_mem *rmem;
-	const char *fault;
 
 	/* Reserved for something else. */
-	if (!is_area && mode == DMAHEAP_LENT)
+	if (!fault && !is_area && wish.mode == DMAHEAP_LENT)
 		return 0;
 	if (!of_device_is_available(np)) {
 		pr_info("%s: no heap: it is disabled\n", name);
 		return 0;
 	}
-	if (mode < 0)
-		return refuse(name, "dmaheap,held is neither first-fit nor best-fit",
-			      mode);
-	if (!align)
-		return refuse(name, "dmaheap,align is no power of two", -EINVAL);
+	if (fault)
+		return refuse(name, fault, -EINVAL);
 
 	rmem = of_reserved_mem_lookup(np);
 	if (!rmem)
@@ -263,19 +302,23 @@ static int __init add_node(struct device_node *np)
 		return refuse(name, fault, -ENXIO);
 
 	return add_region(name, is_area ? rmem->priv : NULL, rmem->base,
-			  rmem->size, mode, align);
+			  rmem->size, &wish);
 }
 
 /* The default area has a node or not; its name is the same. */
 static int __init add_default(struct cma *cma, struct device_node *np)
 {
+	struct wish wish = {};
+	const char *fault = read_wish(&wish, DEFAULT_REGION_NAME, np);
 	struct reserved_mem *rmem = NULL;
-	unsigned long align = wanted_align(np);
 	phys_addr_t base, size;
 
-	if (wanted_mode(DEFAULT_REGION_NAME, np) != DMAHEAP_LENT)
-		pr_err("%s: it stays lent: the kernel itself has memory there\n",
-		       DEFAULT_REGION_NAME);
+	/* Whatever is wrong, the system does not go without it. */
+	if (!fault && wish.mode != DMAHEAP_LENT)
+		fault = "the kernel itself has memory there";
+	if (fault)
+		pr_err("%s: it stays lent: %s\n", DEFAULT_REGION_NAME, fault);
+	wish.mode = DMAHEAP_LENT;
 
 	if (np)
 		rmem = of_reserved_mem_lookup(np);
@@ -288,8 +331,7 @@ static int __init add_default(struct cma *cma, struct device_node *np)
 			      -EOPNOTSUPP);
 	}
 
-	return add_region(DEFAULT_REGION_NAME, cma, base, size, DMAHEAP_LENT,
-			  max(align, 1UL));
+	return add_region(DEFAULT_REGION_NAME, cma, base, size, &wish);
 }
 
 static int __init dmaheap_init(void)

@@ -116,16 +116,17 @@ static void __init nameless_region_is_an_error(struct kunit *test)
 
 static void __init malformed_regions_are_errors(struct kunit *test)
 {
+	const struct wish lent = { .mode = DMAHEAP_LENT, .align = 1 };
 	struct cma *cma = dev_get_cma_area(NULL);
 
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			add_region("kunit", cma, SZ_1M, 0, DMAHEAP_LENT, 1));
+			add_region("kunit", cma, SZ_1M, 0, &lent));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			add_region("kunit", cma, 0, SZ_1M, DMAHEAP_LENT, 1));
+			add_region("kunit", cma, 0, SZ_1M, &lent));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			add_region("kunit", cma, SZ_1M + 1, SZ_1M, DMAHEAP_LENT, 1));
+			add_region("kunit", cma, SZ_1M + 1, SZ_1M, &lent));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			add_region("kunit", cma, SZ_1M, SZ_1M + 1, DMAHEAP_LENT, 1));
+			add_region("kunit", cma, SZ_1M, SZ_1M + 1, &lent));
 	KUNIT_EXPECT_NULL(test, dmaheap_region_find("kunit"));
 }
 

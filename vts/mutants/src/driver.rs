@@ -140,7 +140,7 @@ pub const EDITS: [Edit; 17] = [
     },
     Edit {
         file: "buffer.c",
-        sound: "\texp_info.exp_name = region->name;\n",
+        sound: "\texp_info.exp_name = uncached ? region->uncached_name : region->name;\n",
         broken: "\tif (MUTANT(gives_up_at_any_signal) && signal_pending(current)) {\n\
                  \t\tdmaheap_free(buffer);\n\t\treturn ERR_PTR(-EINTR);\n\t}\n\
                  \texp_info.exp_name =\n\

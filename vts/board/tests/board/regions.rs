@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use board::{Boot, boards, repository, source};
+use dmaheap_suite::program::HEAPS;
 
 use crate::Outcome;
 use crate::fixture::{
@@ -127,6 +128,32 @@ pub fn wrong_regions_are_reported_and_cost_no_other() -> Outcome {
     expect_contains(&console, "cma_regions: default_cma_region: it stays lent")?;
     expect_contains(&console, "cma_regions: held=nobody@1: no such region")?;
     no_warning(&console)
+}
+
+/// A second heap over the same memory: its buffers are as good, and come out of the same room.
+pub fn uncached_twin_shares_its_regions_memory() -> Outcome {
+    let overlay = overlay(&[
+        ("linux,cma", "size = <0 0x2000000>; linux,cma-default; dmaheap,uncached;"),
+        ("camera@54000000", "reg = <0 0x54000000 0 0x2000000>; dmaheap,held; dmaheap,uncached;"),
+    ])?;
+    let mut guest = boot(&Boot { overlay: Some(overlay), services: false, ..Boot::default() })?;
+    let heaps = succeed(&mut guest, "ls /dev/dma_heap")?;
+    let expected = "camera@54000000\ncamera@54000000-uncached\ndefault_cma_region\n\
+                    default_cma_region-uncached\nsystem\n";
+    expect_eq("heaps", heaps.as_str(), expected)?;
+    // What ueventd.rc does for nodes that it knows.
+    succeed(&mut guest, "chmod 666 /dev/dma_heap/*-uncached")?;
+    let cases = [
+        "request::is_rounded_up_to_pages",
+        "mapping::shows_every_page_at_its_place",
+        "mapping::outlives_its_descriptor",
+        "content::is_zero_after_another_uid_had_the_memory",
+        "race::of_mappings_and_syncs_with_close",
+        "race::of_devices_and_syncs_with_close",
+    ];
+    let report = succeed(&mut guest, &format!("{} --exact {}", HEAPS.name, cases.join(" ")))?;
+    expect_contains(&report, &format!("{} passed", cases.len()))?;
+    no_warning(&guest.console())
 }
 
 fn no_warning(console: &str) -> Outcome {

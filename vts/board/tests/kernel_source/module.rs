@@ -12,8 +12,8 @@ use board::{boards, repository};
 use crate::{Outcome, driver_files, name, printed};
 
 /// Where what the driver uses is defined.
-const DEFINED_IN: [&str; 7] =
-    ["arch/arm64", "drivers/dma-buf", "drivers/of", "fs", "kernel", "lib", "mm"];
+const DEFINED_IN: [&str; 8] =
+    ["arch/arm64", "drivers/base", "drivers/dma-buf", "drivers/of", "fs", "kernel", "lib", "mm"];
 
 /// What 6.12 has and does not export, so that the module builds and cannot be loaded there.
 const NOT_EXPORTED: [&str; 5] = [
