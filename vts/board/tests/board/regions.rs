@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use board::{Boot, boards, repository, source};
+use board::{Boot, Guest, boards, repository, source};
 use dmaheap_suite::program::HEAPS;
 
 use crate::Outcome;
@@ -49,6 +49,26 @@ pub fn name_that_is_taken_costs_no_other_region() -> Outcome {
         let line = format!("cma_regions: {name}: no heap: its name is taken (error -17)");
         expect_contains(&console, &line)?;
     }
+    no_warning(&console)
+}
+
+/// Since 6.17 it has the names of this driver; before, that of the default area, whatever it is.
+pub fn name_of_the_in_tree_heap_is_left_to_it() -> Outcome {
+    let overlay = overlay(&[
+        ("default_cma_region", "size = <0 0x1000000>; linux,cma-default;"),
+        ("camera@54000000", "reg = <0 0x54000000 0 0x1000000>; dmaheap,held;"),
+    ])?;
+    let with = Boot { overlay: Some(overlay), services: false, ..Boot::default() };
+    let mut guest = Guest::boot(&boards::VIRT_BENCH, &with)?;
+    let heaps = succeed(&mut guest, "ls /dev/dma_heap")?;
+    expect_eq("heaps", heaps.as_str(), "camera@54000000\ndefault_cma_region\nsystem\n")?;
+    expect_eq(
+        "regions",
+        succeed(&mut guest, "ls /sys/kernel/dmaheap")?.as_str(),
+        "camera@54000000\n",
+    )?;
+    let console = guest.console();
+    expect_contains(&console, "cma_regions: default_cma_region: no heap: its name is taken")?;
     no_warning(&console)
 }
 
