@@ -9,11 +9,13 @@
 #include <linux/pgtable.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/swiotlb.h>
 #include <linux/uaccess.h>
 
 #include "test_util.h"
 
-#define TEST_BYTES	(TEST_PAGES << PAGE_SHIFT)
+#define TEST_BYTES	(DMAHEAP_TEST_PAGES << PAGE_SHIFT)
 
 static struct device *test_device(struct kunit *test)
 {
@@ -32,9 +34,9 @@ static struct device *test_device(struct kunit *test)
 
 static void device_sees_one_segment(struct kunit *test)
 {
-	struct heap_region *region = test_carveout(test, REGION_FIRST_FIT);
-	struct dma_buf *dmabuf = test_export(test, region, SZ_2M);
-	struct region_buffer *buffer = dmabuf->priv;
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct dma_buf *dmabuf = dmaheap_test_export(test, region, SZ_2M);
+	struct dmaheap_buffer *buffer = dmabuf->priv;
 	struct dma_buf_attachment *attachment;
 	struct sg_table *table;
 
@@ -55,8 +57,8 @@ static void device_sees_one_segment(struct kunit *test)
 
 	dma_buf_unmap_attachment_unlocked(attachment, table, DMA_BIDIRECTIONAL);
 	dma_buf_detach(dmabuf, attachment);
-	test_put(dmabuf);
-	test_expect_idle(test, region);
+	dmaheap_test_put(dmabuf);
+	dmaheap_test_expect_idle(test, region);
 }
 
 /* DMA_API_DEBUG complains of a sync that does not suit its mapping. */
@@ -65,8 +67,8 @@ static void cpu_access_syncs_what_is_mapped(struct kunit *test)
 	static const enum dma_data_direction dirs[] = {
 		DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE
 	};
-	struct heap_region *region = test_carveout(test, REGION_FIRST_FIT);
-	struct dma_buf *dmabuf = test_export(test, region, SZ_64K);
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct dma_buf *dmabuf = dmaheap_test_export(test, region, SZ_64K);
 	struct dma_buf_attachment *mapped, *idle;
 	struct device *dev = test_device(test);
 	struct sg_table *table;
@@ -91,14 +93,56 @@ static void cpu_access_syncs_what_is_mapped(struct kunit *test)
 
 	dma_buf_detach(dmabuf, mapped);
 	dma_buf_detach(dmabuf, idle);
-	test_put(dmabuf);
+	dmaheap_test_put(dmabuf);
+}
+
+/*
+ * A bounce buffer stands for a cache that DMA does not go through: what a
+ * device sees is what a sync has copied there.
+ */
+static void bounce(struct kunit *test, struct device *dev)
+{
+	struct io_tlb_mem *mem = kunit_kmalloc(test, sizeof(*mem), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	KUNIT_ASSERT_NOT_NULL(test, dev->dma_io_tlb_mem);
+	memcpy(mem, dev->dma_io_tlb_mem, sizeof(*mem));
+	mem->force_bounce = true;
+	dev->dma_io_tlb_mem = mem;
+}
+
+static void cpu_writes_survive_a_capturing_device(struct kunit *test)
+{
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct dma_buf *dmabuf = dmaheap_test_export(test, region, SZ_64K);
+	struct device *dev = test_device(test);
+	struct dma_buf_attachment *attachment;
+	struct sg_table *table;
+
+	bounce(test, dev);
+	attachment = dma_buf_attach(dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attachment);
+	table = dma_buf_map_attachment_unlocked(attachment, DMA_FROM_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, table);
+
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_begin_cpu_access(dmabuf, DMA_TO_DEVICE));
+	dmaheap_test_fill(dmabuf, 0x33);
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_end_cpu_access(dmabuf, DMA_TO_DEVICE));
+	/* The device writes nothing. */
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_begin_cpu_access(dmabuf, DMA_FROM_DEVICE));
+	KUNIT_EXPECT_TRUE(test, dmaheap_test_filled_with(dmabuf, 0x33));
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_end_cpu_access(dmabuf, DMA_FROM_DEVICE));
+
+	dma_buf_unmap_attachment_unlocked(attachment, table, DMA_FROM_DEVICE);
+	dma_buf_detach(dmabuf, attachment);
+	dmaheap_test_put(dmabuf);
 }
 
 static void vmap_is_the_linear_address(struct kunit *test)
 {
-	struct heap_region *region = test_carveout(test, REGION_FIRST_FIT);
-	struct dma_buf *dmabuf = test_export(test, region, SZ_64K);
-	struct region_buffer *buffer = dmabuf->priv;
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct dma_buf *dmabuf = dmaheap_test_export(test, region, SZ_64K);
+	struct dmaheap_buffer *buffer = dmabuf->priv;
 	struct iosys_map first, second;
 
 	KUNIT_ASSERT_EQ(test, 0, dma_buf_vmap_unlocked(dmabuf, &first));
@@ -110,13 +154,13 @@ static void vmap_is_the_linear_address(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_begin_cpu_access(dmabuf, DMA_FROM_DEVICE));
 	memset(first.vaddr, 0x77, SZ_64K);
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_end_cpu_access(dmabuf, DMA_FROM_DEVICE));
-	KUNIT_EXPECT_TRUE(test, test_filled_with(dmabuf, 0x77));
+	KUNIT_EXPECT_TRUE(test, dmaheap_test_filled_with(dmabuf, 0x77));
 
 	dma_buf_vunmap_unlocked(dmabuf, &second);
 	KUNIT_EXPECT_NOT_NULL(test, buffer->vaddr);
 	dma_buf_vunmap_unlocked(dmabuf, &first);
 	KUNIT_EXPECT_NULL(test, buffer->vaddr);
-	test_put(dmabuf);
+	dmaheap_test_put(dmabuf);
 }
 
 static unsigned long map_at(struct kunit *test, struct dma_buf *dmabuf,
@@ -129,8 +173,8 @@ static unsigned long map_at(struct kunit *test, struct dma_buf *dmabuf,
 
 static void user_mapping_shows_the_buffer(struct kunit *test)
 {
-	struct heap_region *region = test_carveout(test, REGION_FIRST_FIT);
-	struct dma_buf *dmabuf = test_export(test, region, SZ_128K);
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct dma_buf *dmabuf = dmaheap_test_export(test, region, SZ_128K);
 	unsigned long addr, faults;
 	u32 word = 1;
 	int i;
@@ -145,19 +189,89 @@ static void user_mapping_shows_the_buffer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, clear_user((void __user *)addr, SZ_64K));
 	KUNIT_EXPECT_EQ(test, faults, current->min_flt);
 
-	test_fill(dmabuf, 0x11);
+	dmaheap_test_fill(dmabuf, 0x11);
 	KUNIT_EXPECT_EQ(test, 0, get_user(word, (u32 __user *)addr));
 	KUNIT_EXPECT_EQ(test, 0x11111111, word);
 
 	KUNIT_EXPECT_EQ(test, 0, vm_munmap(addr, SZ_64K));
-	test_put(dmabuf);
-	test_expect_idle(test, region);
+	dmaheap_test_put(dmabuf);
+	dmaheap_test_expect_idle(test, region);
+}
+
+/* Of this task, which alone changes its mappings. */
+static pte_t entry_of(unsigned long addr)
+{
+	return ptep_get(pte_offset_kernel(pmd_off(current->mm, addr), addr));
+}
+
+/* The same page, mapped by both heaps of a region. */
+static void uncached_buffer_is_mapped_write_combined(struct kunit *test)
+{
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct dma_buf *dmabuf;
+	unsigned long addr;
+	pgprot_t prot[2];
+	int i;
+
+	KUNIT_ASSERT_EQ(test, 0, dmaheap_uncached_init());
+	region->uncached_name = kstrdup("kunit-uncached", GFP_KERNEL);
+	for (i = 0; i < 2; i++) {
+		dmabuf = dmaheap_export(region, SZ_64K, O_RDWR, i);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+		KUNIT_EXPECT_TRUE(test, dmaheap_test_filled_with(dmabuf, 0));
+		KUNIT_EXPECT_STREQ(test, dmabuf->exp_name,
+				   i ? "kunit-uncached" : "kunit");
+		addr = map_at(test, dmabuf, 0, SZ_64K, MAP_SHARED, 0);
+		KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+		prot[i] = pte_pgprot(entry_of(addr));
+		KUNIT_EXPECT_EQ(test, 0, vm_munmap(addr, SZ_64K));
+		dmaheap_test_put(dmabuf);
+	}
+	KUNIT_EXPECT_NE(test, pgprot_val(prot[0]), pgprot_val(prot[1]));
+	KUNIT_EXPECT_EQ(test, pgprot_val(pgprot_writecombine(prot[0])),
+			pgprot_val(prot[1]));
+	dmaheap_test_expect_idle(test, region);
+}
+
+/* A sync would copy out of the bounce buffer what is there: nothing of ours. */
+static void uncached_buffer_is_not_synced(struct kunit *test)
+{
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct device *dev = test_device(test);
+	struct dma_buf_attachment *attachment;
+	struct dma_buf *dmabuf;
+	struct iosys_map map;
+	struct sg_table *table;
+
+	KUNIT_ASSERT_EQ(test, 0, dmaheap_uncached_init());
+	region->uncached_name = kstrdup("kunit-uncached", GFP_KERNEL);
+	dmabuf = dmaheap_export(region, SZ_64K, O_RDWR, true);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+	bounce(test, dev);
+	attachment = dma_buf_attach(dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attachment);
+	table = dma_buf_map_attachment_unlocked(attachment, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, table);
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_vmap_unlocked(dmabuf, &map));
+	KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(map.vaddr));
+	memset(map.vaddr, 0x44, SZ_64K);
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_begin_cpu_access(dmabuf, DMA_FROM_DEVICE));
+	KUNIT_EXPECT_NULL(test, memchr_inv(map.vaddr, 0x44, SZ_64K));
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_end_cpu_access(dmabuf, DMA_FROM_DEVICE));
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+
+	dma_buf_unmap_attachment_unlocked(attachment, table, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_TRUE(test, dmaheap_test_filled_with(dmabuf, 0x44));
+	dma_buf_detach(dmabuf, attachment);
+	dmaheap_test_put(dmabuf);
+	dmaheap_test_expect_idle(test, region);
 }
 
 static void bad_user_mappings_are_refused(struct kunit *test)
 {
-	struct heap_region *region = test_carveout(test, REGION_FIRST_FIT);
-	struct dma_buf *dmabuf = test_export(test, region, SZ_64K);
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct dma_buf *dmabuf = dmaheap_test_export(test, region, SZ_64K);
 
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			(long)map_at(test, dmabuf, 0, SZ_64K, MAP_PRIVATE, 0));
@@ -167,95 +281,52 @@ static void bad_user_mappings_are_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			(long)map_at(test, dmabuf, 0, SZ_64K, MAP_SHARED,
 				     PAGE_SIZE));
-	test_put(dmabuf);
-	test_expect_idle(test, region);
+	dmaheap_test_put(dmabuf);
+	dmaheap_test_expect_idle(test, region);
 }
 
-static bool is_huge(unsigned long addr)
+/* However user space and the buffer lie to each other: nothing is left to do. */
+static void user_mapping_never_faults(struct kunit *test)
 {
-	return pmd_leaf(READ_ONCE(*pmd_off(current->mm, addr)));
-}
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct dma_buf *dmabuf = dmaheap_test_export(test, region, TEST_BYTES);
+	static const unsigned long places[] = { SZ_1G, SZ_1G + SZ_64K };
+	unsigned long addr, faults;
+	int i;
 
-/* Two huge entries; a hole in the first breaks it up, and what is left works. */
-static void aligned_user_mapping_is_huge(struct kunit *test)
-{
-	struct heap_region *region = test_carveout(test, REGION_FIRST_FIT);
-	struct dma_buf *dmabuf = test_export(test, region, TEST_BYTES);
-	const unsigned long addr = SZ_1G;
-	u32 word;
-
-	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) || PMD_SIZE != SZ_2M)
-		kunit_skip(test, "no huge entries for page frames");
-
-	KUNIT_ASSERT_EQ(test, addr,
-			map_at(test, dmabuf, addr, TEST_BYTES,
-			       MAP_SHARED | MAP_FIXED, 0));
-	test_fill(dmabuf, 0x22);
-	KUNIT_EXPECT_EQ(test, 0, get_user(word, (u32 __user *)(addr + SZ_1M)));
-	KUNIT_EXPECT_EQ(test, 0x22222222, word);
-	KUNIT_EXPECT_TRUE(test, is_huge(addr));
-	KUNIT_EXPECT_EQ(test, 0, put_user(word, (u32 __user *)(addr + SZ_2M)));
-	KUNIT_EXPECT_TRUE(test, is_huge(addr + SZ_2M));
-
-	KUNIT_EXPECT_EQ(test, 0, vm_munmap(addr + SZ_1M, PAGE_SIZE));
-	KUNIT_EXPECT_EQ(test, 0, get_user(word, (u32 __user *)addr));
-	KUNIT_EXPECT_EQ(test, 0x22222222, word);
-	KUNIT_EXPECT_FALSE(test, is_huge(addr));
-	KUNIT_EXPECT_EQ(test, 0,
-			get_user(word, (u32 __user *)(addr + SZ_2M - PAGE_SIZE)));
-	KUNIT_EXPECT_EQ(test, -EFAULT,
-			get_user(word, (u32 __user *)(addr + SZ_1M)));
-
-	KUNIT_EXPECT_EQ(test, 0, vm_munmap(addr, TEST_BYTES));
-	test_put(dmabuf);
-	test_expect_idle(test, region);
-}
-
-static void faults_beyond_the_buffer_are_sigbus(struct kunit *test)
-{
-	struct heap_region *region = test_carveout(test, REGION_FIRST_FIT);
-	struct dma_buf *dmabuf = test_export(test, region, SZ_64K);
-	struct vm_fault vmf = {};
-	unsigned long addr;
-
-	addr = map_at(test, dmabuf, 0, SZ_64K, MAP_SHARED, 0);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
-
-	mmap_read_lock(current->mm);
-	*(struct vm_area_struct **)&vmf.vma = vma_lookup(current->mm, addr);
-	*(unsigned long *)&vmf.address = addr;
-	*(pgoff_t *)&vmf.pgoff = SZ_64K >> PAGE_SHIFT;
-	KUNIT_EXPECT_TRUE(test,
-			  vmf.vma->vm_ops->fault(&vmf) == VM_FAULT_SIGBUS);
-	*(pgoff_t *)&vmf.pgoff = ULONG_MAX;
-	KUNIT_EXPECT_TRUE(test,
-			  vmf.vma->vm_ops->fault(&vmf) == VM_FAULT_SIGBUS);
-	KUNIT_EXPECT_TRUE(test,
-			  vmf.vma->vm_ops->huge_fault(&vmf, PMD_ORDER) ==
-			  VM_FAULT_FALLBACK);
-	mmap_read_unlock(current->mm);
-
-	KUNIT_EXPECT_EQ(test, 0, vm_munmap(addr, SZ_64K));
-	test_put(dmabuf);
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		addr = map_at(test, dmabuf, places[i], TEST_BYTES,
+			      MAP_SHARED | MAP_FIXED, 0);
+		KUNIT_ASSERT_EQ(test, places[i], addr);
+		faults = current->min_flt;
+		KUNIT_EXPECT_EQ(test, 0,
+				clear_user((void __user *)addr, TEST_BYTES));
+		KUNIT_EXPECT_EQ(test, faults, current->min_flt);
+		KUNIT_EXPECT_EQ(test, 0, vm_munmap(addr, TEST_BYTES));
+	}
+	dmaheap_test_put(dmabuf);
+	dmaheap_test_expect_idle(test, region);
 }
 
 static void exporter_is_named_after_the_heap(struct kunit *test)
 {
-	struct heap_region *region = test_carveout(test, REGION_FIRST_FIT);
-	struct dma_buf *dmabuf = test_export(test, region, PAGE_SIZE);
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct dma_buf *dmabuf = dmaheap_test_export(test, region, PAGE_SIZE);
 
 	KUNIT_EXPECT_STREQ(test, region->name, dmabuf->exp_name);
-	test_put(dmabuf);
+	dmaheap_test_put(dmabuf);
 }
 
 static struct kunit_case buffer_test_cases[] = {
 	KUNIT_CASE(device_sees_one_segment),
 	KUNIT_CASE(cpu_access_syncs_what_is_mapped),
+	KUNIT_CASE(cpu_writes_survive_a_capturing_device),
 	KUNIT_CASE(vmap_is_the_linear_address),
 	KUNIT_CASE(user_mapping_shows_the_buffer),
+	KUNIT_CASE(uncached_buffer_is_mapped_write_combined),
+	KUNIT_CASE(uncached_buffer_is_not_synced),
 	KUNIT_CASE(bad_user_mappings_are_refused),
-	KUNIT_CASE(aligned_user_mapping_is_huge),
-	KUNIT_CASE(faults_beyond_the_buffer_are_sigbus),
+	KUNIT_CASE(user_mapping_never_faults),
 	KUNIT_CASE(exporter_is_named_after_the_heap),
 	{}
 };

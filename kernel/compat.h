@@ -2,28 +2,15 @@
 /*
  * What differs between the kernels this driver builds in: 6.12 and later.
  */
-#ifndef _CMA_REGIONS_COMPAT_H
-#define _CMA_REGIONS_COMPAT_H
+#ifndef _DMAHEAP_COMPAT_H
+#define _DMAHEAP_COMPAT_H
 
 #include <linux/cma.h>
 #include <linux/dma-buf.h>
-#include <linux/huge_mm.h>
-#include <linux/workqueue.h>
-
-/* 6.17 did away with pfn_t, and renamed the unbound workqueue. */
-#ifdef HAVE_PFN_T
-#include <linux/pfn_t.h>
-
-static inline vm_fault_t compat_insert_pfn_pmd(struct vm_fault *vmf,
-					       unsigned long pfn, bool write)
-{
-	return vmf_insert_pfn_pmd(vmf, pfn_to_pfn_t(pfn), write);
-}
-
-#define system_dfl_wq	system_unbound_wq
-#else
-#define compat_insert_pfn_pmd	vmf_insert_pfn_pmd
-#endif
+#include <linux/dma-map-ops.h>
+#include <linux/mm.h>
+#include <asm/sections.h>
+#include <linux/string.h>
 
 /* Android's kernels have this in 6.12, others later: the Makefile looks. */
 static inline unsigned long
@@ -49,4 +36,45 @@ static inline int compat_area_bounds(const struct cma *cma, phys_addr_t *base,
 #endif
 }
 
-#endif /* _CMA_REGIONS_COMPAT_H */
+/* A page frame that the kernel has mapped. A hole may have a struct page, too. */
+static inline bool compat_is_memory(unsigned long pfn)
+{
+#ifdef CONFIG_ARM64
+	return pfn_is_map_memory(pfn);
+#else
+	return pfn_valid(pfn) && page_is_ram(pfn);
+#endif
+}
+
+/* No module can ask where the kernel's own image lies. */
+static inline bool compat_overlaps_kernel(phys_addr_t base, phys_addr_t end)
+{
+#ifdef MODULE
+	return false;
+#else
+	return base < __pa_symbol(_end) && __pa_symbol(_text) < end;
+#endif
+}
+
+/*
+ * Whether one of the kernel's own heaps has this name. The in-tree heap of CMA
+ * areas has those of this driver since 6.17, as the Makefile sees; before that,
+ * the default area's own.
+ */
+static inline bool compat_name_taken(const char *name, struct cma *cma)
+{
+	if (IS_ENABLED(CONFIG_DMABUF_HEAPS_SYSTEM) && !strcmp(name, "system"))
+		return true;
+	if (!IS_ENABLED(CONFIG_DMABUF_HEAPS_CMA))
+		return false;
+#ifdef HAVE_IN_TREE_NAMES
+	return cma;
+#elif defined(MODULE)
+	return false;
+#else
+	return dev_get_cma_area(NULL) &&
+	       !strcmp(name, cma_get_name(dev_get_cma_area(NULL)));
+#endif
+}
+
+#endif /* _DMAHEAP_COMPAT_H */

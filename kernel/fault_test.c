@@ -17,7 +17,7 @@
 
 #include "test_util.h"
 
-#define TEST_BYTES	(TEST_PAGES << PAGE_SHIFT)
+#define TEST_BYTES	(DMAHEAP_TEST_PAGES << PAGE_SHIFT)
 
 /* More failures than any of the operations has steps. */
 #define MAX_STEPS	200
@@ -83,14 +83,14 @@ static bool end_fault(void)
 	return !left;
 }
 
-static unsigned long failures(struct heap_region *region)
+static unsigned long failures(struct dmaheap_region *region)
 {
-	return region->failures[FAIL_BOOKKEEPING] +
-	       region->failures[FAIL_EXHAUSTED];
+	return region->failures[DMAHEAP_BOOKKEEPING] +
+	       region->failures[DMAHEAP_EXHAUSTED];
 }
 
 /* Make buffers with a failure at each step. Returns how many were refused. */
-static int export_with_faults(struct kunit *test, struct heap_region *region,
+static int export_with_faults(struct kunit *test, struct dmaheap_region *region,
 			      size_t len)
 {
 	unsigned long before = failures(region);
@@ -100,7 +100,7 @@ static int export_with_faults(struct kunit *test, struct heap_region *region,
 
 	for (step = 1; met && step < MAX_STEPS; step++) {
 		current->fail_nth = step;
-		dmabuf = heap_region_export(region, len, O_RDWR);
+		dmabuf = dmaheap_export(region, len, O_RDWR, false);
 		met = end_fault();
 
 		if (IS_ERR(dmabuf)) {
@@ -108,10 +108,10 @@ static int export_with_faults(struct kunit *test, struct heap_region *region,
 			KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOMEM), dmabuf);
 			refused++;
 		} else {
-			KUNIT_EXPECT_TRUE(test, test_filled_with(dmabuf, 0));
-			test_put(dmabuf);
+			KUNIT_EXPECT_TRUE(test, dmaheap_test_filled_with(dmabuf, 0));
+			dmaheap_test_put(dmabuf);
 		}
-		test_expect_idle(test, region);
+		dmaheap_test_expect_idle(test, region);
 	}
 	KUNIT_EXPECT_FALSE(test, met);
 	KUNIT_EXPECT_EQ(test, before + refused, failures(region));
@@ -120,7 +120,7 @@ static int export_with_faults(struct kunit *test, struct heap_region *region,
 }
 
 /* The buffer's description, its memory or its file: two at least can fail. */
-static void expect_refusals(struct kunit *test, struct heap_region *region,
+static void expect_refusals(struct kunit *test, struct dmaheap_region *region,
 			    size_t len)
 {
 	int sweep, refused = 0;
@@ -132,23 +132,23 @@ static void expect_refusals(struct kunit *test, struct heap_region *region,
 
 static void held_buffer_survives_faults(struct kunit *test)
 {
-	struct heap_region *region = test_carveout(test, REGION_FIRST_FIT);
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
 
 	expect_refusals(test, region, SZ_1M);
-	test_put(test_export(test, region, TEST_BYTES));
+	dmaheap_test_put(dmaheap_test_export(test, region, TEST_BYTES));
 }
 
 static void lent_buffer_survives_faults(struct kunit *test)
 {
-	struct heap_region *region = test_lent_region(test);
+	struct dmaheap_region *region = dmaheap_test_lent_region(test);
 
 	expect_refusals(test, region, SZ_4M);
-	test_put(test_export(test, region, region->npages << PAGE_SHIFT));
+	dmaheap_test_put(dmaheap_test_export(test, region, region->npages << PAGE_SHIFT));
 }
 
 static void small_buffer_falls_back_to_cma(struct kunit *test)
 {
-	struct heap_region *region = test_lent_region(test);
+	struct dmaheap_region *region = dmaheap_test_lent_region(test);
 	int i;
 
 	region->small_gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN;
@@ -161,15 +161,15 @@ static void small_buffer_falls_back_to_cma(struct kunit *test)
 /* Returns how often the region was not made. */
 static int create_with_faults(struct kunit *test, struct cma *cma,
 			      unsigned long pfn, unsigned long npages,
-			      enum region_mode mode)
+			      enum dmaheap_mode mode)
 {
-	struct heap_region *region;
+	struct dmaheap_region *region;
 	int step, refused = 0;
 	bool met = true;
 
 	for (step = 1; met && step < MAX_STEPS; step++) {
 		current->fail_nth = step;
-		region = heap_region_create("kunit", cma, pfn, npages, mode);
+		region = dmaheap_region_create("kunit", cma, pfn, npages, mode);
 		met = end_fault();
 
 		if (IS_ERR(region)) {
@@ -177,8 +177,8 @@ static int create_with_faults(struct kunit *test, struct cma *cma,
 			refused++;
 			continue;
 		}
-		test_expect_idle(test, region);
-		heap_region_destroy(region);
+		dmaheap_test_expect_idle(test, region);
+		dmaheap_region_destroy(region);
 	}
 	KUNIT_EXPECT_FALSE(test, met);
 
@@ -186,8 +186,8 @@ static int create_with_faults(struct kunit *test, struct cma *cma,
 }
 
 /* The region, its name, and its bitmap or pool. */
-static void expect_not_made(struct kunit *test, struct heap_region *like,
-			    enum region_mode mode)
+static void expect_not_made(struct kunit *test, struct dmaheap_region *like,
+			    enum dmaheap_mode mode)
 {
 	int sweep, refused = 0;
 
@@ -199,15 +199,15 @@ static void expect_not_made(struct kunit *test, struct heap_region *like,
 
 static void regions_survive_faults(struct kunit *test)
 {
-	struct heap_region *carveout = test_carveout(test, REGION_FIRST_FIT);
-	struct heap_region *lent = test_lent_region(test);
+	struct dmaheap_region *carveout = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
+	struct dmaheap_region *lent = dmaheap_test_lent_region(test);
 
-	expect_not_made(test, carveout, REGION_BEST_FIT);
-	expect_not_made(test, lent, REGION_LENT);
-	expect_not_made(test, lent, REGION_BEST_FIT);
+	expect_not_made(test, carveout, DMAHEAP_BEST_FIT);
+	expect_not_made(test, lent, DMAHEAP_LENT);
+	expect_not_made(test, lent, DMAHEAP_BEST_FIT);
 
 	/* All of the area came back each time. */
-	test_put(test_export(test, lent, lent->npages << PAGE_SHIFT));
+	dmaheap_test_put(dmaheap_test_export(test, lent, lent->npages << PAGE_SHIFT));
 }
 
 /* Returns how often the device was not attached. */
@@ -237,9 +237,9 @@ static int attach_with_faults(struct kunit *test, struct dma_buf *dmabuf,
 
 static void attachment_survives_faults(struct kunit *test)
 {
-	struct heap_region *region = test_carveout(test, REGION_FIRST_FIT);
+	struct dmaheap_region *region = dmaheap_test_carveout(test, DMAHEAP_FIRST_FIT);
 	struct device *dev = kunit_device_register(test, "cma_regions");
-	struct dma_buf *dmabuf = test_export(test, region, SZ_64K);
+	struct dma_buf *dmabuf = dmaheap_test_export(test, region, SZ_64K);
 	int sweep, refused = 0;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
@@ -247,8 +247,8 @@ static void attachment_survives_faults(struct kunit *test)
 	for (sweep = 0; sweep < MAX_SWEEPS && refused < 3; sweep++)
 		refused = attach_with_faults(test, dmabuf, dev);
 	KUNIT_EXPECT_GE(test, refused, 3);
-	test_put(dmabuf);
-	test_expect_idle(test, region);
+	dmaheap_test_put(dmabuf);
+	dmaheap_test_expect_idle(test, region);
 }
 
 static struct kunit_case fault_test_cases[] = {

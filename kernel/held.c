@@ -1,259 +1,379 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Held memory: a pool that belongs to one heap for good.
+ * Held memory: pages that belong to one heap for good.
  *
- * Life of an extent: clean memory is free in the gen_pool. An allocation takes
- * it from there. When its buffer is freed, the extent joins the dirty list, and
- * the buffer's own structure is its list entry, so that freeing cannot fail. A
- * worker clears dirty extents a piece at a time and returns each piece to the
- * gen_pool, where it merges with its neighbours.
+ * A page is in a buffer or free, and a free one is clean or dirty: freeing only
+ * marks pages, so it cannot fail, and they can be placed in at once. A request
+ * chooses its place among all free pages, clean and dirty alike, and then
+ * clears what is dirty there. A worker clears dirty free pages in the meantime,
+ * so that most requests find clean ones.
  *
- * An allocation that finds no clean extent does the worker's job itself until
- * there is one; only when nothing is left to clear is the pool exhausted.
- *
- * Locks: @clearing is held while a piece is neither dirty nor clean. Whoever
- * holds it and finds the dirty list empty knows that all free memory is in the
- * gen_pool. @lock protects the list and makes each search of the gen_pool see
- * whole extents; gen_pool's own lockless search can fail while another one
- * backs out. It nests inside @clearing.
+ * Locks: the region's lock protects both bitmaps, and is not held while memory
+ * is cleared. The dirty pages of a buffer-to-be are its request's alone. Those
+ * of the worker's piece, which stay free, are protected by @clearing: whoever
+ * places in it waits. The region's lock nests inside @clearing.
  */
+#include <linux/cma.h>
+#include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/gfp.h>
+#include <linux/log2.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
-#include "cma_regions.h"
-#include "compat.h"
+#include "dmaheap.h"
+
+/* Pages in use may move away, or be let go of: wait for 1.3 s in all. */
+#define TAKE_TRIES		8
+#define TAKE_PAUSE_MS		10
 
 /**
- * struct held_pool - memory that is kept ready for one heap
- * @clean:	cleared free memory; its unit is the page, its address the pfn
- * @clearing:	held while a piece is being cleared
- * @lock:	protects what follows, and searches of @clean
- * @dirty:	freed buffers whose memory is yet to be cleared
- * @dirty_pages: what the worker has left to do
- * @work:	clears @dirty
+ * struct dmaheap_pool - what a held region has besides
+ * @region:	the region
+ * @first_fit:	the first place that fits is taken, not the tightest
+ * @dirty:	a bit for each page that is yet to be cleared
+ * @dirty_pages: number of those
+ * @piece:	first page of the worker's piece
+ * @piece_end:	page after it; not above @piece while there is none
+ * @clearing:	held while there is a piece
+ * @workers:	runs @work
+ * @work:	clears dirty free pages
  */
-struct held_pool {
-	struct gen_pool *clean;
-	struct mutex clearing; /* a piece is neither dirty nor clean */
-	spinlock_t lock; /* dirty list, searches of clean */
-	struct list_head dirty;
+struct dmaheap_pool {
+	struct dmaheap_region *region;
+	bool first_fit;
+	unsigned long *dirty;
 	unsigned long dirty_pages;
+	unsigned long piece;
+	unsigned long piece_end;
+	struct mutex clearing; /* the piece's memory */
+	struct workqueue_struct *workers;
 	struct work_struct work;
 };
 
-/* Clear one piece of dirty memory. False if there is none. */
-static bool clear_dirty_piece(struct held_pool *pool)
+/* The first dirty pages from @start on, a piece at most; its end. */
+static unsigned long dirty_piece(struct dmaheap_pool *pool,
+				 unsigned long *start, unsigned long end)
 {
-	struct region_buffer *buffer;
-	unsigned long pfn, npages;
-	bool last;
+	*start = find_next_bit(pool->dirty, end, *start);
+	end = min(end, *start + DMAHEAP_PIECE_PAGES);
 
-	lockdep_assert_held(&pool->clearing);
+	return find_next_zero_bit(pool->dirty, end, *start);
+}
 
-	spin_lock(&pool->lock);
-	buffer = list_first_entry_or_null(&pool->dirty, struct region_buffer,
-					  list);
-	if (!buffer) {
-		spin_unlock(&pool->lock);
-		return false;
+static void mark_clean(struct dmaheap_pool *pool, unsigned long start,
+		       unsigned long end)
+{
+	bitmap_clear(pool->dirty, start, end - start);
+	pool->dirty_pages -= end - start;
+}
+
+/* The same among free pages. */
+static bool find_piece(struct dmaheap_pool *pool)
+{
+	struct dmaheap_region *region = pool->region;
+	unsigned long start = 0;
+	unsigned long end;
+
+	for (;;) {
+		end = dirty_piece(pool, &start, region->npages);
+		if (start >= region->npages)
+			return false;
+		if (!test_bit(start, region->used))
+			break;
+		start = find_next_zero_bit(region->used, region->npages, start);
 	}
-	pfn = buffer->pfn;
-	npages = min_t(unsigned long, buffer->npages, CLEAR_PIECE_PAGES);
-	buffer->pfn += npages;
-	buffer->npages -= npages;
-	last = !buffer->npages;
-	if (last)
-		list_del(&buffer->list);
-	spin_unlock(&pool->lock);
-
-	clear_extent(pfn, npages);
-	cond_resched();
-
-	spin_lock(&pool->lock);
-	gen_pool_free(pool->clean, pfn, npages);
-	pool->dirty_pages -= npages;
-	spin_unlock(&pool->lock);
-
-	if (last)
-		kfree(buffer);
+	pool->piece = start;
+	pool->piece_end = find_next_bit(region->used, end, start);
 
 	return true;
 }
 
-static void held_pool_work(struct work_struct *work)
+static bool clear_piece(struct dmaheap_pool *pool)
 {
-	struct held_pool *pool = container_of(work, struct held_pool, work);
+	struct dmaheap_region *region = pool->region;
+	bool found;
+
+	mutex_lock(&region->lock);
+	found = find_piece(pool);
+	mutex_unlock(&region->lock);
+	if (!found)
+		return false;
+
+	dmaheap_clear(region->pfn + pool->piece, pool->piece_end - pool->piece);
+
+	mutex_lock(&region->lock);
+	mark_clean(pool, pool->piece, pool->piece_end);
+	pool->piece_end = 0;
+	mutex_unlock(&region->lock);
+
+	return true;
+}
+
+static void held_work(struct work_struct *work)
+{
+	struct dmaheap_pool *pool = container_of(work, struct dmaheap_pool,
+						 work);
 	bool more;
 
 	do {
 		mutex_lock(&pool->clearing);
-		more = clear_dirty_piece(pool);
+		more = clear_piece(pool);
 		mutex_unlock(&pool->clearing);
+		cond_resched();
 	} while (more);
 }
 
-static unsigned long take_clean(struct held_pool *pool, unsigned long npages)
+static bool is_dirty(struct dmaheap_pool *pool, unsigned long start,
+		     unsigned long npages)
 {
-	unsigned long pfn;
+	unsigned long end = start + npages;
 
-	spin_lock(&pool->lock);
-	pfn = gen_pool_alloc(pool->clean, npages);
-	spin_unlock(&pool->lock);
-
-	return pfn;
+	return find_next_bit(pool->dirty, end, start) < end;
 }
 
-/**
- * held_pool_alloc() - take a cleared extent
- * @pool:	the pool
- * @npages:	its length
- *
- * Return: its first page frame, -ENOMEM if no extent is long enough, or -EINTR
- * if the caller was killed while it cleared memory or waited for others to.
+/*
+ * A place for so many pages, by address aligned to @align of them; a negative
+ * error if there is none. Both ends of the tightest extent leave the same rest,
+ * so the clean one is better.
  */
-long held_pool_alloc(struct held_pool *pool, unsigned long npages)
+static long find_place(struct dmaheap_pool *pool, unsigned long npages,
+		       unsigned long align)
 {
-	unsigned long pfn;
-	long ret;
+	struct dmaheap_region *region = pool->region;
+	unsigned long tightest = ULONG_MAX;
+	unsigned long start, end, low;
+	unsigned long high = 0;
+	long place = -ENOMEM;
 
-	pfn = take_clean(pool, npages);
-	if (pfn)
-		return pfn;
-
-	if (mutex_lock_killable(&pool->clearing))
-		return -EINTR;
-
-	for (;;) {
-		ret = take_clean(pool, npages);
-		if (ret)
-			break;
-		ret = -EINTR;
-		if (fatal_signal_pending(current))
-			break;
-		ret = -ENOMEM;
-		if (!clear_dirty_piece(pool))
+	for_each_clear_bitrange(start, end, region->used, region->npages) {
+		low = ALIGN(region->pfn + start, align) - region->pfn;
+		if (end - start >= tightest || low + npages > end)
+			continue;
+		tightest = end - start;
+		place = low;
+		high = ALIGN_DOWN(region->pfn + end - npages, align) -
+		       region->pfn;
+		if (pool->first_fit || tightest == npages)
 			break;
 	}
-	mutex_unlock(&pool->clearing);
+
+	if (place >= 0 && !pool->first_fit && is_dirty(pool, place, npages) &&
+	    !is_dirty(pool, high, npages))
+		place = high;
+
+	return place;
+}
+
+/*
+ * What a device with large pages likes, as far as it costs little: buffers side
+ * by side waste nothing if the alignment divides their length, and an eighth at
+ * most if it is no more than that. CMA's, up to twice the length, would halve
+ * what a region has room for.
+ */
+static unsigned int natural_order(unsigned long npages)
+{
+	unsigned int order = max(__ffs(npages), ilog2(max(npages / 8, 1UL)));
+
+	return min_t(unsigned int, order, CONFIG_CMA_ALIGNMENT);
+}
+
+/* Aligned so if there is room, and as the region says at least. */
+static long choose_place(struct dmaheap_pool *pool, unsigned long npages)
+{
+	unsigned int order = natural_order(npages);
+	unsigned long least = pool->region->align;
+	unsigned long natural = max(least, 1UL << order);
+	long place = find_place(pool, npages, natural);
+
+	if (place < 0 && natural > least)
+		place = find_place(pool, npages, least);
+
+	return place;
+}
+
+/* Clear what is dirty in a place that is marked as used. */
+static int clear_place(struct dmaheap_pool *pool, unsigned long start,
+		       unsigned long end)
+{
+	struct dmaheap_region *region = pool->region;
+	unsigned long piece_end;
+
+	for (;;) {
+		mutex_lock(&region->lock);
+		piece_end = dirty_piece(pool, &start, end);
+		mutex_unlock(&region->lock);
+		if (start >= end)
+			return 0;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+
+		dmaheap_clear(region->pfn + start, piece_end - start);
+		cond_resched();
+
+		mutex_lock(&region->lock);
+		mark_clean(pool, start, piece_end);
+		mutex_unlock(&region->lock);
+	}
+}
+
+static int held_alloc(struct dmaheap_region *region,
+		      struct dmaheap_buffer *buffer)
+{
+	struct dmaheap_pool *pool = region->pool;
+	unsigned long npages = buffer->npages;
+	bool wait = false;
+	long place;
+	int ret;
+
+	mutex_lock(&region->lock);
+	place = choose_place(pool, npages);
+	if (place >= 0) {
+		dmaheap_mark_used(region, region->pfn + place, npages);
+		wait = place < pool->piece_end && pool->piece < place + npages;
+	}
+	mutex_unlock(&region->lock);
+	if (place < 0)
+		return place;
+
+	buffer->pfn = region->pfn + place;
+	if (wait) {
+		mutex_lock(&pool->clearing);
+		mutex_unlock(&pool->clearing);
+	}
+	ret = clear_place(pool, place, place + npages);
+	if (!ret)
+		return 0;
+
+	/* What is dirty still is so, and the worker may have passed it by. */
+	mutex_lock(&region->lock);
+	dmaheap_mark_free(region, buffer->pfn, npages);
+	mutex_unlock(&region->lock);
+	queue_work(pool->workers, &pool->work);
 
 	return ret;
 }
 
-/**
- * held_pool_free() - give back an extent, to be cleared
- * @pool:	the pool
- * @buffer:	the extent; the structure now belongs to the pool
- */
-void held_pool_free(struct held_pool *pool, struct region_buffer *buffer)
+static void held_free(struct dmaheap_region *region,
+		      struct dmaheap_buffer *buffer)
 {
-	spin_lock(&pool->lock);
-	list_add_tail(&buffer->list, &pool->dirty);
+	struct dmaheap_pool *pool = region->pool;
+
+	mutex_lock(&region->lock);
+	bitmap_set(pool->dirty, buffer->pfn - region->pfn, buffer->npages);
 	pool->dirty_pages += buffer->npages;
-	spin_unlock(&pool->lock);
+	dmaheap_mark_free(region, buffer->pfn, buffer->npages);
+	mutex_unlock(&region->lock);
 
-	queue_work(system_dfl_wq, &pool->work);
+	queue_work(pool->workers, &pool->work);
 }
 
-static void chunk_state(struct gen_pool *clean, struct gen_pool_chunk *chunk,
-			void *largest)
+static void held_state(struct dmaheap_region *region,
+		       struct dmaheap_state *state)
 {
-	*(unsigned long *)largest =
-		longest_clear_run(chunk->bits,
-				  chunk->end_addr - chunk->start_addr + 1);
+	state->held = state->size;
+	state->clearing = (u64)region->pool->dirty_pages << PAGE_SHIFT;
 }
 
-/**
- * held_pool_state() - look at a pool
- * @pool:	the pool
- * @largest:	receives the length of the longest clean extent
- * @backlog:	receives the number of pages that are yet to be cleared
- */
-void held_pool_state(struct held_pool *pool, unsigned long *largest,
-		     unsigned long *backlog)
+static void free_pool(struct dmaheap_pool *pool)
 {
-	spin_lock(&pool->lock);
-	gen_pool_for_each_chunk(pool->clean, chunk_state, largest);
-	*backlog = pool->dirty_pages;
-	spin_unlock(&pool->lock);
+	if (pool->workers)
+		destroy_workqueue(pool->workers);
+	bitmap_free(pool->dirty);
+	kfree(pool);
 }
 
-/* A pool starts with all of its memory taken, and gets it as if freed. */
-static int fill_dirty(struct held_pool *pool, unsigned long pfn,
-		      unsigned long npages)
+static void give_area(struct dmaheap_region *region)
 {
-	struct region_buffer *all;
-
-	all = kzalloc(sizeof(*all), GFP_KERNEL);
-	if (!all)
-		return -ENOMEM;
-
-	all->pfn = gen_pool_alloc(pool->clean, npages);
-	all->npages = npages;
-	held_pool_free(pool, all);
-
-	return 0;
+	if (region->cma)
+		cma_release(region->cma, pfn_to_page(region->pfn),
+			    region->npages);
 }
 
-/**
- * held_pool_create() - make a pool of memory
- * @pfn:	first page frame, not 0
- * @npages:	length in pages
- * @fit:	how to choose among free extents
- * @cleared:	the memory is known to be cleared
- *
- * Return: the pool or an error pointer.
- */
-struct held_pool *held_pool_create(unsigned long pfn, unsigned long npages,
-				   genpool_algo_t fit, bool cleared)
+static void held_destroy(struct dmaheap_region *region)
 {
-	struct held_pool *pool;
-	int ret;
+	cancel_work_sync(&region->pool->work);
+	free_pool(region->pool);
+	give_area(region);
+}
 
-	pool = kzalloc(sizeof(*pool), GFP_KERNEL);
-	if (!pool)
-		return ERR_PTR(-ENOMEM);
+const struct dmaheap_source dmaheap_held_source = {
+	.alloc = held_alloc,
+	.free = held_free,
+	.state = held_state,
+	.destroy = held_destroy,
+};
 
-	mutex_init(&pool->clearing);
-	spin_lock_init(&pool->lock);
-	INIT_LIST_HEAD(&pool->dirty);
-	INIT_WORK(&pool->work, held_pool_work);
+/* Take all pages of a CMA area, for good. */
+static int take_area(struct dmaheap_region *region)
+{
+	int i;
 
-	pool->clean = gen_pool_create(0, NUMA_NO_NODE);
-	if (!pool->clean) {
-		ret = -ENOMEM;
-		goto free_pool;
+	if (!region->cma)
+		return 0;
+
+	for (i = 0; i < TAKE_TRIES; i++) {
+		if (i)
+			msleep(TAKE_PAUSE_MS << (i - 1));
+		if (cma_alloc(region->cma, region->npages, 0, true))
+			return 0;
 	}
-	gen_pool_set_algo(pool->clean, fit, NULL);
 
-	ret = gen_pool_add(pool->clean, pfn, npages, NUMA_NO_NODE);
-	if (ret)
-		goto destroy_clean;
+	return -EBUSY;
+}
 
-	if (!cleared) {
-		ret = fill_dirty(pool, pfn, npages);
-		if (ret)
-			goto destroy_clean;
+static struct dmaheap_pool *make_pool(struct dmaheap_region *region)
+{
+	struct dmaheap_pool *pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+
+	if (!pool)
+		return NULL;
+
+	pool->region = region;
+	mutex_init(&pool->clearing);
+	INIT_WORK(&pool->work, held_work);
+	pool->dirty = bitmap_zalloc(region->npages, GFP_KERNEL);
+	pool->workers = alloc_workqueue("dmaheap", WQ_UNBOUND, 1);
+	if (!pool->dirty || !pool->workers) {
+		free_pool(pool);
+		return NULL;
 	}
 
 	return pool;
-
-destroy_clean:
-	gen_pool_destroy(pool->clean);
-free_pool:
-	kfree(pool);
-
-	return ERR_PTR(ret);
 }
 
 /**
- * held_pool_destroy() - undo held_pool_create()
- * @pool:	the pool, of which no extent is in use
+ * dmaheap_hold() - make a region a held one
+ * @region:	the region, of an area or a carve-out
+ * @fit:	how to choose among free extents
+ *
+ * Return: 0, -ENOMEM, or -EBUSY if pages of the area stay in use.
  */
-void held_pool_destroy(struct held_pool *pool)
+int dmaheap_hold(struct dmaheap_region *region, enum dmaheap_mode fit)
 {
-	flush_work(&pool->work);
-	gen_pool_destroy(pool->clean);
-	kfree(pool);
+	struct dmaheap_pool *pool = make_pool(region);
+	int ret;
+
+	if (!pool)
+		return -ENOMEM;
+
+	ret = take_area(region);
+	if (ret) {
+		free_pool(pool);
+		return ret;
+	}
+
+	pool->first_fit = fit == DMAHEAP_FIRST_FIT;
+	region->pool = pool;
+	region->source = &dmaheap_held_source;
+
+	/* With init_on_alloc, CMA's pages come cleared. */
+	if (!region->cma || !want_init_on_alloc(GFP_KERNEL)) {
+		bitmap_set(pool->dirty, 0, region->npages);
+		pool->dirty_pages = region->npages;
+		queue_work(pool->workers, &pool->work);
+	}
+
+	return 0;
 }

@@ -12,27 +12,27 @@
 
 #include "test_util.h"
 
-#define TEST_BYTES	(TEST_PAGES << PAGE_SHIFT)
+#define TEST_BYTES	(DMAHEAP_TEST_PAGES << PAGE_SHIFT)
 
 static void free_carveout(void *vaddr)
 {
 	struct page *page;
 
 	for (page = virt_to_page(vaddr);
-	     page < virt_to_page(vaddr) + TEST_PAGES; page++)
+	     page < virt_to_page(vaddr) + DMAHEAP_TEST_PAGES; page++)
 		ClearPageReserved(page);
 	free_pages_exact(vaddr, TEST_BYTES);
 }
 
 static void destroy_region(void *region)
 {
-	heap_region_destroy(region);
+	dmaheap_region_destroy(region);
 }
 
 /* A held region in memory of the test's own, full of rubbish. */
-struct heap_region *test_carveout(struct kunit *test, enum region_mode mode)
+struct dmaheap_region *dmaheap_test_carveout(struct kunit *test, enum dmaheap_mode mode)
 {
-	struct heap_region *region;
+	struct dmaheap_region *region;
 	struct page *page;
 	void *vaddr;
 
@@ -40,14 +40,14 @@ struct heap_region *test_carveout(struct kunit *test, enum region_mode mode)
 	KUNIT_ASSERT_NOT_NULL(test, vaddr);
 	memset(vaddr, 0x5a, TEST_BYTES);
 	for (page = virt_to_page(vaddr);
-	     page < virt_to_page(vaddr) + TEST_PAGES; page++)
+	     page < virt_to_page(vaddr) + DMAHEAP_TEST_PAGES; page++)
 		SetPageReserved(page);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, free_carveout, vaddr));
 
-	region = heap_region_create("kunit", NULL,
-				    page_to_pfn(virt_to_page(vaddr)),
-				    TEST_PAGES, mode);
+	region = dmaheap_region_create("kunit", NULL,
+				       page_to_pfn(virt_to_page(vaddr)),
+				       DMAHEAP_TEST_PAGES, mode);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, region);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, destroy_region, region));
@@ -71,15 +71,16 @@ static struct cma *test_area(struct kunit *test)
 }
 
 /* A second region in that area: CMA does not mind. */
-struct heap_region *test_lent_region(struct kunit *test)
+struct dmaheap_region *dmaheap_test_lent_region(struct kunit *test)
 {
 	struct cma *cma = test_area(test);
-	struct heap_region *region;
+	struct dmaheap_region *region;
 
 	KUNIT_ASSERT_NOT_NULL(test, cma);
-	region = heap_region_create("kunit", cma, PHYS_PFN(cma_get_base(cma)),
-				    cma_get_size(cma) >> PAGE_SHIFT,
-				    REGION_LENT);
+	region = dmaheap_region_create("kunit", cma,
+				       PHYS_PFN(cma_get_base(cma)),
+				       cma_get_size(cma) >> PAGE_SHIFT,
+				       DMAHEAP_LENT);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, region);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, destroy_region, region));
@@ -87,10 +88,10 @@ struct heap_region *test_lent_region(struct kunit *test)
 	return region;
 }
 
-struct dma_buf *test_export(struct kunit *test, struct heap_region *region,
-			    size_t len)
+struct dma_buf *dmaheap_test_export(struct kunit *test,
+				    struct dmaheap_region *region, size_t len)
 {
-	struct dma_buf *dmabuf = heap_region_export(region, len, O_RDWR);
+	struct dma_buf *dmabuf = dmaheap_export(region, len, O_RDWR, false);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
 
@@ -98,7 +99,7 @@ struct dma_buf *test_export(struct kunit *test, struct heap_region *region,
 }
 
 /* Kernel threads put files later; the tests want to see the result now. */
-void test_put(struct dma_buf *dmabuf)
+void dmaheap_test_put(struct dma_buf *dmabuf)
 {
 	dma_buf_put(dmabuf);
 	flush_delayed_fput();
@@ -106,46 +107,45 @@ void test_put(struct dma_buf *dmabuf)
 
 static void *test_vaddr(struct dma_buf *dmabuf)
 {
-	struct region_buffer *buffer = dmabuf->priv;
+	struct dmaheap_buffer *buffer = dmabuf->priv;
 
 	return page_address(pfn_to_page(buffer->pfn));
 }
 
-void test_fill(struct dma_buf *dmabuf, u8 value)
+void dmaheap_test_fill(struct dma_buf *dmabuf, u8 value)
 {
 	memset(test_vaddr(dmabuf), value, dmabuf->size);
 }
 
-bool test_filled_with(struct dma_buf *dmabuf, u8 value)
+bool dmaheap_test_filled_with(struct dma_buf *dmabuf, u8 value)
 {
 	return !memchr_inv(test_vaddr(dmabuf), value, dmabuf->size);
 }
 
 /* Where in its region a buffer lies, in pages. */
-unsigned long test_offset(struct dma_buf *dmabuf)
+unsigned long dmaheap_test_offset(struct dma_buf *dmabuf)
 {
-	struct region_buffer *buffer = dmabuf->priv;
+	struct dmaheap_buffer *buffer = dmabuf->priv;
 
 	return buffer->pfn - buffer->region->pfn;
 }
 
-void test_expect_idle(struct kunit *test, struct heap_region *region)
+void dmaheap_test_expect_idle(struct kunit *test, struct dmaheap_region *region)
 {
 	KUNIT_EXPECT_EQ(test, 0, region->buffers);
 	KUNIT_EXPECT_EQ(test, 0, region->used_pages);
 	KUNIT_EXPECT_EQ(test, 0, region->small_pages);
-	if (region->used)
-		KUNIT_EXPECT_TRUE(test, bitmap_empty(region->used,
-						     region->npages));
+	KUNIT_EXPECT_EQ(test, 0, region->charged_pages);
+	KUNIT_EXPECT_TRUE(test, bitmap_empty(region->used, region->npages));
 }
 
-void test_kill_self(void)
+void dmaheap_test_kill_self(void)
 {
 	sigaddset(&current->pending.signal, SIGKILL);
 	set_thread_flag(TIF_SIGPENDING);
 }
 
-void test_revive_self(void)
+void dmaheap_test_revive_self(void)
 {
 	sigdelset(&current->pending.signal, SIGKILL);
 	clear_thread_flag(TIF_SIGPENDING);

@@ -43,7 +43,7 @@ const fn mutant(name: &'static str, leaves: Leaves, case: &'static str) -> Drive
 use Leaves::{AnotherBoot, Damage, Nothing};
 
 /// All of them; the parameter is the place in this list, counted from one.
-pub const MUTANTS: [DriverMutant; 17] = [
+pub const MUTANTS: [DriverMutant; 20] = [
     mutant("never_fits_is_einval", Nothing, "request::what_never_fits_is_refused_without_an_alarm"),
     mutant("has_no_bound", Nothing, "request::what_never_fits_is_refused_without_an_alarm"),
     mutant("is_a_page_too_long", Nothing, "request::is_rounded_up_to_pages"),
@@ -54,21 +54,28 @@ pub const MUTANTS: [DriverMutant; 17] = [
         "request::small_ones_leave_the_region_alone",
     ),
     mutant("maps_privately", Nothing, "mapping::beyond_the_end_or_private_is_refused"),
-    mutant("maps_the_first_page_only", Nothing, "mapping::shows_every_page_at_its_place"),
+    mutant("ignores_the_offset", Nothing, "mapping::shows_every_page_at_its_place"),
     mutant("takes_small_ones_from_anywhere", Nothing, "device::sees_one_segment_of_the_region"),
+    mutant("places_in_clean_memory_only", Nothing, "pressure::what_was_freed_is_placeable_at_once"),
+    mutant(
+        "gives_small_ones_without_bound",
+        Nothing,
+        "pressure::small_ones_are_no_more_than_the_region_has_free",
+    ),
+    mutant("ignores_alignment", Nothing, "device::sees_held_buffers_aligned"),
     mutant("hides_a_page_from_devices", Nothing, "device::sees_one_segment_of_the_region"),
     mutant("gives_up_at_any_signal", Nothing, "signal::that_is_handled_does_not_interrupt"),
     mutant("asks_to_try_again", Nothing, "pressure::an_exhausted_region_refuses_and_recovers"),
     mutant("clears_nothing", Damage, "content::is_zero_after_another_uid_had_the_memory"),
     mutant("clears_a_page_less", Damage, "content::is_zero_after_another_uid_had_the_memory"),
-    mutant("loses_a_piece", Damage, "pressure::an_exhausted_region_refuses_and_recovers"),
+    mutant("loses_a_page", Damage, "pressure::an_exhausted_region_refuses_and_recovers"),
     mutant("leaks_a_buffer", Damage, "mapping::outlives_its_descriptor"),
     mutant("miscounts", Damage, "device::keeps_a_buffer_that_is_closed"),
     mutant("lends_what_is_to_be_held", AnotherBoot, "pressure::a_held_region_serves_what_fits"),
 ];
 
 /// The edits that bring them all, behind `MUTANT(name)`.
-pub const EDITS: [Edit; 15] = [
+pub const EDITS: [Edit; 17] = [
     Edit {
         file: "alloc.c",
         sound: "\t\tclear_highpage(pfn_to_page(pfn + i));\n",
@@ -78,26 +85,26 @@ pub const EDITS: [Edit; 15] = [
     },
     Edit {
         file: "alloc.c",
-        sound: "if (!region->small_gfp || npages >",
-        broken: "if (MUTANT(takes_small_ones_from_the_region) ||\n\
-                 (!region->small_gfp && !MUTANT(takes_small_ones_from_anywhere)) || npages >",
+        sound: "bitmap_clear(region->used, pfn - region->pfn, npages);",
+        broken: "bitmap_clear(region->used, pfn - region->pfn, npages - MUTANT(loses_a_page));",
     },
     Edit {
         file: "alloc.c",
-        sound: "return fatal_signal_pending(current) ? -EINTR : -ENOMEM;",
-        broken: "return MUTANT(asks_to_try_again) ? -EAGAIN : -ENOMEM;",
+        sound: "if (region->small_gfp &&\n\t    npages >",
+        broken: "if (region->small_gfp && !MUTANT(gives_small_ones_without_bound) &&\n\
+                 \t    npages >",
     },
     Edit {
         file: "alloc.c",
-        sound: "\tif (region->held)\n\t\tret = alloc_held(",
-        broken: "\tif (MUTANT(takes_small_ones_from_anywhere) && alloc_small(region, buffer, npages))\n\
-                 \t\tret = 0;\n\telse if (region->held)\n\t\tret = alloc_held(",
+        sound: "if (region->small_gfp) {\n",
+        broken: "if (!MUTANT(takes_small_ones_from_the_region) &&\n\
+                 \t    (region->small_gfp || MUTANT(takes_small_ones_from_anywhere))) {\n",
     },
     Edit {
         file: "alloc.c",
-        sound: "\tunaccount(region, buffer);\n\n\tif (region->held) {",
+        sound: "\tbuffer->source->free(region, buffer);\n",
         broken: "\tif (MUTANT(leaks_a_buffer))\n\t\treturn;\n\
-                 \tunaccount(region, buffer);\n\n\tif (region->held && !buffer->small) {",
+                 \tbuffer->source->free(region, buffer);\n",
     },
     Edit {
         file: "alloc.c",
@@ -105,25 +112,37 @@ pub const EDITS: [Edit; 15] = [
         broken: "\tif (!MUTANT(miscounts))\n\t\tregion->buffers--;\n",
     },
     Edit {
+        file: "lent.c",
+        sound: "return fatal_signal_pending(current) ? -EINTR : -ENOMEM;",
+        broken: "return MUTANT(asks_to_try_again) ? -EAGAIN : -ENOMEM;",
+    },
+    Edit {
         file: "held.c",
-        sound: "\tgen_pool_free(pool->clean, pfn, npages);\n\tpool->dirty_pages -= npages;\n",
-        broken: "\tif (!MUTANT(loses_a_piece) || !last)\n\
-                 \t\tgen_pool_free(pool->clean, pfn, npages);\n\tpool->dirty_pages -= npages;\n",
+        sound: "place = choose_place(pool, npages);\n",
+        broken: "place = choose_place(pool, npages);\n\
+                 \tif (MUTANT(places_in_clean_memory_only) && place >= 0 &&\n\
+                 \t    is_dirty(pool, place, npages))\n\t\tplace = -ENOMEM;\n",
+    },
+    Edit {
+        file: "held.c",
+        sound: "long place = find_place(pool, npages, natural);",
+        broken: "long place = find_place(pool, npages,\n\
+                 \t\t\t\tMUTANT(ignores_alignment) ? least : natural);",
     },
     Edit {
         file: "buffer.c",
         sound: "if (len > MAX_BUFFER_SIZE || PFN_UP(len) > region->npages) {\n\
-                \t\tcount_failure(region, FAIL_TOO_LARGE);\n\t\treturn ERR_PTR(-ENOMEM);",
+                \t\tcount_failure(region, DMAHEAP_TOO_LARGE);\n\t\treturn ERR_PTR(-ENOMEM);",
         broken: "if (!MUTANT(has_no_bound) &&\n\
                  \t    (len > MAX_BUFFER_SIZE || PFN_UP(len) > region->npages)) {\n\
-                 \t\tcount_failure(region, FAIL_TOO_LARGE);\n\
+                 \t\tcount_failure(region, DMAHEAP_TOO_LARGE);\n\
                  \t\treturn ERR_PTR(MUTANT(never_fits_is_einval) ? -EINVAL : -ENOMEM);",
     },
     Edit {
         file: "buffer.c",
-        sound: "\texp_info.exp_name = region->name;\n",
+        sound: "\texp_info.exp_name = uncached ? region->uncached_name : region->name;\n",
         broken: "\tif (MUTANT(gives_up_at_any_signal) && signal_pending(current)) {\n\
-                 \t\theap_region_free(buffer);\n\t\treturn ERR_PTR(-EINTR);\n\t}\n\
+                 \t\tdmaheap_free(buffer);\n\t\treturn ERR_PTR(-EINTR);\n\t}\n\
                  \texp_info.exp_name =\n\
                  \t\tMUTANT(hides_the_heaps_name) ? KBUILD_MODNAME : region->name;\n",
     },
@@ -134,32 +153,30 @@ pub const EDITS: [Edit; 15] = [
     },
     Edit {
         file: "buffer.c",
-        sound: "if (!(vma->vm_flags & VM_MAYSHARE))",
-        broken: "if (!(vma->vm_flags & VM_MAYSHARE) && !MUTANT(maps_privately))",
-    },
-    Edit {
-        file: "buffer.c",
-        sound: "unsigned long pfn = buffer->pfn + linear_page_index(vma, addr);",
-        broken: "unsigned long pfn = buffer->pfn + (MUTANT(maps_the_first_page_only) ?\n\
-                 \t\t0 : linear_page_index(vma, addr));",
-    },
-    Edit {
-        file: "buffer.c",
         sound: "pfn_to_page(buffer->pfn), dmabuf->size, 0);",
         broken: "pfn_to_page(buffer->pfn),\n\
                  \t\t    dmabuf->size - MUTANT(hides_a_page_from_devices) * PAGE_SIZE, 0);",
     },
     Edit {
-        file: "region.c",
-        sound: "static LIST_HEAD(regions);\n",
-        broken: "int driver_mutant;\nmodule_param(driver_mutant, int, 0644);\n\n\
-                 static LIST_HEAD(regions);\n",
+        file: "mapping.c",
+        sound: "if (!(vma->vm_flags & VM_MAYSHARE))",
+        broken: "if (!(vma->vm_flags & VM_MAYSHARE) && !MUTANT(maps_privately))",
     },
     Edit {
-        file: "region.c",
-        sound: "if (of_property_present(np, \"dmaheap,held\")) {",
-        broken: "if (MUTANT(lends_what_is_to_be_held))\n\t\treturn REGION_LENT;\n\
-                 \tif (of_property_present(np, \"dmaheap,held\")) {",
+        file: "mapping.c",
+        sound: "buffer->pfn + vma->vm_pgoff,",
+        broken: "buffer->pfn + (MUTANT(ignores_the_offset) ? 0 : vma->vm_pgoff),",
+    },
+    Edit {
+        file: "tree.c",
+        sound: "static int held_count;\n",
+        broken: "static int held_count;\nint driver_mutant;\nmodule_param(driver_mutant, int, 0644);\n",
+    },
+    Edit {
+        file: "tree.c",
+        sound: "if (of_find_property(np, \"dmaheap,held\", &len)) {",
+        broken: "if (MUTANT(lends_what_is_to_be_held))\n\t\treturn DMAHEAP_LENT;\n\
+                 \tif (of_find_property(np, \"dmaheap,held\", &len)) {",
     },
 ];
 

@@ -48,12 +48,12 @@ pub const UNNAMED: &[Unnamed] = &[
         ],
     },
     Unnamed {
-        why: "it says whether this device can count, and a mutant cannot take that away; the board's test does, by an unmounted debugfs",
+        why: "it says whether this device can count, and a mutant cannot take that away; the board's test does, by a hidden sysfs",
         program: HEAPS,
         cases: &["ground::leaks_are_counted"],
     },
     Unnamed {
-        why: "it says whether this device can count, and a mutant cannot take that away; the board's test does, by an unmounted debugfs",
+        why: "it says whether this device can count, and a mutant cannot take that away; the board's test does, by a hidden sysfs",
         program: ALLOCATOR,
         cases: &["ground::leaks_are_counted"],
     },

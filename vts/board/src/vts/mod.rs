@@ -21,7 +21,7 @@ use results::{Counts, Suite};
 
 /// What the heaps' owner says, and what the kernel says.
 pub const DUMP: &str = "rsb_service dump android.hardware.graphics.allocator.IAllocator/default";
-const REGIONS: &str = "cd /sys/kernel/debug/dma_heap && grep . *";
+const REGIONS: &str = "cd /sys/kernel/dmaheap && grep . */*";
 const CMA: &str = "cd /sys/kernel/mm/cma && grep . */*";
 
 /// The device's test programs, those for any device first.

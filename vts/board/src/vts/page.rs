@@ -33,7 +33,7 @@ pub fn html(suites: &[Suite], counts: &Counts, state: &State) -> String {
     };
     let state = [
         section("Heaps, as the allocator tells", &state.dump),
-        section("Regions: /sys/kernel/debug/dma_heap", &state.heaps),
+        section("Regions: /sys/kernel/dmaheap", &state.heaps),
         section("CMA areas: /sys/kernel/mm/cma", &state.cma),
         section("The demonstration", &state.demonstration),
     ]

@@ -137,11 +137,19 @@ pub fn tidy_up() {
 
 /// A device-tree overlay with these regions: a node's name, and what it has besides being a
 /// reusable pool.
-pub fn overlay(regions: &[(&str, &str)]) -> Result<PathBuf, Failed> {
-    let node = |(name, properties): &(&str, &str)| {
-        format!("{name} {{ compatible = \"shared-dma-pool\"; reusable; {properties} }};\n")
+pub fn overlay(regions: &[(&'static str, &str)]) -> Result<PathBuf, Failed> {
+    let pool = |(name, properties): &(&'static str, &str)| {
+        (*name, format!("compatible = \"shared-dma-pool\"; reusable; {properties}"))
     };
-    let nodes: String = regions.iter().map(node).collect();
+    reserved_memory(regions.iter().map(pool))
+}
+
+/// A device-tree overlay with these nodes below `/reserved-memory`: a name, and the properties.
+pub fn reserved_memory(
+    nodes: impl Iterator<Item = (&'static str, String)>,
+) -> Result<PathBuf, Failed> {
+    let nodes: String =
+        nodes.map(|(name, properties)| format!("{name} {{ {properties} }};\n")).collect();
     let text = format!(
         "/dts-v1/;\n/plugin/;\n/ {{ fragment@0 {{ target-path = \"/\"; __overlay__ {{\n\
          reserved-memory {{\n#address-cells = <2>;\n#size-cells = <2>;\nranges;\n{nodes}}};\n\

@@ -55,6 +55,9 @@ fn main() -> std::process::ExitCode {
         regions::{
             kernel_selftest_passes_on_every_heap,
             name_that_is_taken_costs_no_other_region,
+            wrong_regions_are_reported_and_cost_no_other,
+            name_of_the_in_tree_heap_is_left_to_it,
+            uncached_twin_shares_its_regions_memory,
         }
         channel::{
             exit_status_of_a_static_c_program_arrives,

@@ -114,8 +114,8 @@ fn broken_driver() -> Result<DriverFiles, Failed> {
     for Edit { file, sound, broken } in &EDITS {
         edit(file, sound, broken)?;
     }
-    const END: &str = "#endif /* _CMA_REGIONS_H */";
-    edit("cma_regions.h", END, &format!("{}\n{END}", driver::header()))?;
+    const END: &str = "#endif /* _DMAHEAP_H */";
+    edit("dmaheap.h", END, &format!("{}\n{END}", driver::header()))?;
     Ok(files)
 }
 

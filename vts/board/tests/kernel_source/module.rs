@@ -6,14 +6,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use board::boards;
 use board::source::Workbench;
+use board::{boards, repository};
 
 use crate::{Outcome, driver_files, name, printed};
 
 /// Where what the driver uses is defined.
-const DEFINED_IN: [&str; 7] =
-    ["arch/arm64", "drivers/dma-buf", "drivers/of", "fs", "kernel", "lib", "mm"];
+const DEFINED_IN: [&str; 8] =
+    ["arch/arm64", "drivers/base", "drivers/dma-buf", "drivers/of", "fs", "kernel", "lib", "mm"];
 
 /// What 6.12 has and does not export, so that the module builds and cannot be loaded there.
 const NOT_EXPORTED: [&str; 5] = [
@@ -25,7 +25,7 @@ const NOT_EXPORTED: [&str; 5] = [
 ];
 
 #[test]
-fn it_builds_and_lacks_what_the_kernel_does_not_export() -> Outcome {
+fn it_builds_and_uses_what_android_kernels_let_a_module_use() -> Outcome {
     let bench = Workbench::open(&boards::VIRT, "CONFIG_MODULES=y\n")?;
     // kbuild puts objects of an external module beside its source.
     let here = tempfile::tempdir()?;
@@ -45,6 +45,13 @@ fn it_builds_and_lacks_what_the_kernel_does_not_export() -> Outcome {
         .filter(|symbol| !exported.contains(symbol) && !symbol.starts_with("param_ops_"))
         .collect();
     assert_eq!(missing, NOT_EXPORTED);
+    let allowed = fs::read_to_string(repository().join("kernel/android-kmi.txt"))?;
+    let allowed: BTreeSet<&str> = allowed.lines().filter(|line| !line.starts_with('#')).collect();
+    let forbidden: Vec<String> = undefined(&here.path().join("cma_regions.ko"))?
+        .into_iter()
+        .filter(|symbol| !allowed.contains(symbol.as_str()))
+        .collect();
+    assert_eq!(forbidden, [""; 0], "not on the symbol lists of Android's kernels");
     Ok(())
 }
 

@@ -23,6 +23,7 @@ use crate::vgem::{VGEM, Vgem};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("device::sees_one_segment_of_the_region", one_segment),
+        trial("device::sees_held_buffers_aligned", aligned),
         trial("device::keeps_a_buffer_that_is_closed", kept_by_a_device),
         trial("race::of_mappings_and_syncs_with_close", mappings_and_close),
         trial("race::of_devices_and_syncs_with_close", devices_and_close),
@@ -51,6 +52,29 @@ fn one_segment() -> Outcome {
         if region.name == DEFAULT {
             let pieces = region.buffer(64 << 10)?.physical_segments()?.len();
             assert_eq!(pieces, 1, "{region}: a small buffer");
+        }
+    }
+    Ok(())
+}
+
+/// By their length, as far as that costs little. A page in front of them makes it no accident.
+fn aligned() -> Outcome {
+    require(PROBE)?;
+    let held: Vec<Heap> = Heap::regions()?.into_iter().filter(Heap::is_held).collect();
+    if held.is_empty() {
+        return skip("this device holds no region");
+    }
+    for region in &held {
+        let _page = region.buffer(PAGE)?;
+        for (len, alignment) in [(64 << 10, 64 << 10), (MIB, MIB), (MIB + PAGE, 128 << 10)] {
+            let buffer = region.buffer(len)?;
+            let [segment] = &buffer.physical_segments()?[..] else {
+                return Err(format!("{region}: {len} bytes in pieces").into());
+            };
+            assert!(
+                segment.start.is_multiple_of(alignment),
+                "{region}: {len} bytes: {segment:#x?}"
+            );
         }
     }
     Ok(())

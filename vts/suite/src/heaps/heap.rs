@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a test asks of heaps besides buffers: which there are, and a region's counters in debugfs.
+//! What a test asks of heaps besides buffers: which there are, and a region's state in sysfs.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::fs;
@@ -20,7 +19,8 @@ use crate::heap::NODES;
 
 pub use crate::heap::{Heap, Request};
 
-const COUNTERS: &str = "/sys/kernel/debug/dma_heap";
+/// Where the driver tells of its regions: a folder each, a file for each number.
+const REGIONS: &str = "/sys/kernel/dmaheap";
 
 /// The heap whose name says no address.
 pub const DEFAULT: &str = "default_cma_region";
@@ -38,10 +38,11 @@ impl Heap {
 
     /// Those that this project's driver made; a test that wants them is skipped on another kernel.
     pub fn regions() -> Result<Vec<Self>, Box<dyn Error>> {
-        if !Path::new(COUNTERS).exists() {
+        let names = region_names()?;
+        if names.is_empty() {
             return skip("this kernel has no regions of dmaheap-gralloc's driver");
         }
-        Ok(names(COUNTERS)?.iter().map(|name| Self::open(name)).collect::<io::Result<_>>()?)
+        Ok(names.iter().map(|name| Self::open(name)).collect::<io::Result<_>>()?)
     }
 
     /// The region whose name says no address.
@@ -52,7 +53,7 @@ impl Heap {
 
     /// Whether it is a region that is held.
     pub fn is_held(&self) -> bool {
-        self.counter("mode").is_ok_and(|mode| mode == "held")
+        self.count("held").is_ok_and(|bytes| bytes > 0)
     }
 
     /// A buffer, known to be one.
@@ -60,23 +61,19 @@ impl Heap {
         Ok(DmaBuf::from_heap(self.ask(Request::of(len))?))
     }
 
-    /// A line of the region's file in debugfs.
-    fn counter(&self, key: &str) -> Result<String, Box<dyn Error>> {
-        let counters = counters(&self.name)?;
-        Ok(counters.get(key).ok_or(format!("{self} does not count {key}"))?.clone())
-    }
-
-    /// A number of the region's file in debugfs.
+    /// A number of the region's in sysfs.
     pub fn count(&self, key: &str) -> Result<u64, Box<dyn Error>> {
-        Ok(self.counter(key)?.parse()?)
+        let path = Path::new(REGIONS).join(&self.name).join(key);
+        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        Ok(text.trim().parse()?)
     }
 
-    /// Waits for the clearing worker; the longest free extent then.
-    pub fn settled_largest_free(&self) -> Result<u64, Box<dyn Error>> {
-        while self.count("clearing_backlog")? > 0 {
+    /// Waits for the clearing worker.
+    pub fn settle(&self) -> Result<(), Box<dyn Error>> {
+        while self.count("clearing")? > 0 {
             sleep(Duration::from_millis(1));
         }
-        self.count("largest_free")
+        Ok(())
     }
 
     /// Physical addresses of the region.
@@ -102,30 +99,20 @@ impl fmt::Display for Heap {
 pub struct Live {
     region: String,
     buffers: u64,
-    /// With what is to be cleared, which is not given back yet.
     bytes: u64,
 }
 
 /// What buffers have of each region.
 pub fn live() -> Result<Vec<Live>, Box<dyn Error>> {
-    let of = |heap: Heap| {
-        let bytes = heap.count("size")? - heap.count("free")? + heap.count("clearing_backlog")?;
-        Ok(Live { buffers: heap.count("buffers")?, bytes, region: heap.name })
+    let of = |name: &str| {
+        let heap = Heap::open(name)?;
+        Ok(Live { buffers: heap.count("buffers")?, bytes: heap.count("used")?, region: heap.name })
     };
-    if Path::new(COUNTERS).exists() {
-        Heap::regions()?.into_iter().map(of).collect()
-    } else {
-        Ok(Vec::new())
-    }
+    region_names()?.into_iter().map(|name| of(&name)).collect()
 }
 
-fn counters(name: &str) -> io::Result<BTreeMap<String, String>> {
-    let text = fs::read_to_string(Path::new(COUNTERS).join(name))?;
-    let pair = |line: &str| {
-        let (key, value) = line.split_once(' ')?;
-        Some((key.to_owned(), value.trim().to_owned()))
-    };
-    Ok(text.lines().filter_map(pair).collect())
+fn region_names() -> io::Result<Vec<String>> {
+    if Path::new(REGIONS).exists() { names(REGIONS) } else { Ok(Vec::new()) }
 }
 
 fn names(folder: &str) -> io::Result<Vec<String>> {
@@ -140,7 +127,7 @@ fn names(folder: &str) -> io::Result<Vec<String>> {
 /// The default CMA area in debugfs: the one of which no heap has the name.
 pub fn default_area() -> Result<PathBuf, Box<dyn Error>> {
     const AREAS: &str = "/sys/kernel/debug/cma";
-    let regions = names(COUNTERS)?;
+    let regions = region_names()?;
     let area = names(AREAS)?.into_iter().find(|area| !regions.contains(area));
     Ok(Path::new(AREAS).join(area.ok_or("there is no default CMA area")?))
 }

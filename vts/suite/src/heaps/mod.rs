@@ -2,7 +2,7 @@
 //! The kernel's DMA-BUF heaps, as any process with their nodes can use and misuse them.
 //!
 //! What a heap answers to bad requests is the same for all of them, the kernel's own `system` heap
-//! included; the regions of this project's driver also count what they have in debugfs, and must
+//! included; the regions of this project's driver also count what they have in sysfs, and must
 //! have it back after each test. The tests run as root, one after the other.
 
 mod contents;

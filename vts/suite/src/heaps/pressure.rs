@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, vmsplice};
 
 use super::heap::{DEFAULT, Heap, MIB, PAGE, Request, default_area, trial};
+use super::memory::Memory;
 use crate::baseline::meminfo;
 use crate::harness::{Outcome, skip};
 use crate::pressure::Pressure;
@@ -21,6 +22,8 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("pressure::an_exhausted_region_refuses_and_recovers", exhausted),
         trial("pressure::a_held_region_serves_what_fits", fragmented),
+        trial("pressure::what_was_freed_is_placeable_at_once", freed_a_moment_ago),
+        trial("pressure::small_ones_are_no_more_than_the_region_has_free", bounded),
         trial("pressure::pages_pinned_in_a_lent_region_cost_only_their_place", pinned),
     ]
 }
@@ -129,17 +132,17 @@ fn allocate_at(region: &Heap, load: &Load, allocations: u64) -> Result<u64, Box<
                 used += len;
             }
             Err(error) => {
-                let hole = region.settled_largest_free()?;
+                let hole = region.count("largest_free")?;
                 let right = error == Errno::ENOMEM && hole < len;
                 assert!(right, "{region}: {error} for {len} bytes with a hole of {hole}");
                 refused += 1;
             }
         }
         if allocation % 100 == 0 {
-            smallest_hole = smallest_hole.min(region.settled_largest_free()?);
+            smallest_hole = smallest_hole.min(region.count("largest_free")?);
         }
     }
-    let hole = region.settled_largest_free()?;
+    let hole = region.count("largest_free")?;
     eprintln!(
         "{region}: {allocations} buffers of up to {} KiB at {} % of {} KiB: {refused} refused; \
          largest hole {} KiB of {} KiB free, at its smallest {} KiB",
@@ -151,6 +154,49 @@ fn allocate_at(region: &Heap, load: &Load, allocations: u64) -> Result<u64, Box<
         smallest_hole >> 10,
     );
     Ok(refused)
+}
+
+/// As when a camera's streams are set up anew: what was freed is not cleared yet, and what comes
+/// next fits only if its room counts.
+fn freed_a_moment_ago() -> Outcome {
+    let held: Vec<Heap> = Heap::regions()?.into_iter().filter(Heap::is_held).collect();
+    if held.is_empty() {
+        return skip("this device holds no region");
+    }
+    for region in &held {
+        let eighth = region.count("size")? / 8 / PAGE * PAGE;
+        for round in 0..8 {
+            let refused = |error| format!("{region}: {error} in round {round}");
+            let before = [3, 1].map(|part| region.buffer(part * eighth));
+            for buffer in before {
+                drop(buffer.map_err(refused)?);
+            }
+            let _first = region.buffer(2 * eighth).map_err(refused)?;
+            let rest = region.buffer(5 * eighth).map_err(refused)?;
+            let stale = Memory::of(&rest, 5 * eighth)?.first_not_zero();
+            assert_eq!(stale, None, "{region}: stale data (offset, word)");
+            Memory::of(&rest, 5 * eighth)?.fill(u64::MAX);
+        }
+    }
+    Ok(())
+}
+
+/// They lie elsewhere, in memory that everybody needs, and count all the same.
+fn bounded() -> Outcome {
+    const SMALL: u64 = 64 << 10;
+    let region = Heap::default_region()?;
+    let large = fill(&region)?;
+    let left = region.count("size")? - region.count("used")?;
+    let mut small = Vec::new();
+    let refused = loop {
+        match region.ask(Request::of(SMALL)) {
+            Ok(buffer) if small.len() as u64 * SMALL <= left => small.push(buffer),
+            other => break other,
+        }
+    };
+    eprintln!("{region}: {} large and {} small ones of {left} bytes", large.len(), small.len());
+    assert_eq!(refused.err(), Some(Errno::ENOMEM), "{region}: small ones without end");
+    Ok(())
 }
 
 /// One pinned page in each so many bytes.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -56,13 +57,14 @@ pub fn operate(heap: &str, operations: i64, seed: u64) -> Outcome {
     let longest = heap.place()?;
     let longest = (longest.end - longest.start) / PAGE / (THREADS * BUFFERS as u64);
     let left = AtomicI64::new(operations);
+    let running = RwLock::new(());
     println!("operating");
     let work = |thread: u64| -> Result<(), String> {
         let mut random = Rng::with_seed(seed * THREADS + thread);
         let mut slots: [Slot; BUFFERS] = Default::default();
         while left.fetch_sub(1, Ordering::Relaxed) > 0 {
             let slot = &mut slots[random.usize(..BUFFERS)];
-            let next = step(&heap, std::mem::take(slot), &mut random, longest);
+            let next = step(&heap, std::mem::take(slot), &mut random, longest, &running);
             *slot = next.map_err(|error| format!("{heap}: {error}"))?;
         }
         Ok(())
@@ -77,8 +79,15 @@ pub fn operate(heap: &str, operations: i64, seed: u64) -> Outcome {
     })
 }
 
-/// One operation on a slot.
-fn step(heap: &Heap, slot: Slot, random: &mut Rng, longest: u64) -> Result<Slot, Box<dyn Error>> {
+/// One operation on a slot, while nobody looks at a refusal.
+fn step(
+    heap: &Heap,
+    slot: Slot,
+    random: &mut Rng,
+    longest: u64,
+    running: &RwLock<()>,
+) -> Result<Slot, Box<dyn Error>> {
+    let runs = running.read().map_err(|_| "another thread died")?;
     const WORD: u64 = 0x5555_5555_5555_5555;
     match (slot, random.u8(..3)) {
         (Slot::Empty, _) => {
@@ -87,7 +96,12 @@ fn step(heap: &Heap, slot: Slot, random: &mut Rng, longest: u64) -> Result<Slot,
             let len = PAGE * random.u64(1..=longest);
             match heap.buffer(len) {
                 Ok(buffer) => Ok(Slot::Buffer { buffer, len, new: true }),
-                Err(Errno::ENOMEM) => Ok(Slot::Empty),
+                Err(Errno::ENOMEM) => {
+                    drop(runs);
+                    let _alone = running.write().map_err(|_| "another thread died")?;
+                    is_right_to_refuse(heap, len)?;
+                    Ok(Slot::Empty)
+                }
                 Err(error) => Err(error.into()),
             }
         }
@@ -122,6 +136,19 @@ fn step(heap: &Heap, slot: Slot, random: &mut Rng, longest: u64) -> Result<Slot,
     }
 }
 
+/// A held region refuses only what has no room, be it cleared or not. Nobody else takes any now.
+fn is_right_to_refuse(heap: &Heap, len: u64) -> Outcome {
+    if !heap.is_held() {
+        return Ok(());
+    }
+    let hole = heap.count("largest_free")?;
+    match heap.buffer(len) {
+        Err(Errno::ENOMEM) if hole >= len => Err(format!("{len} of {hole} bytes refused").into()),
+        Ok(_) | Err(Errno::ENOMEM) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// SUITE_OPERATIONS says how many; the full run is 1000000.
 fn stress() -> Outcome {
     let operations = effort("SUITE_OPERATIONS", 25_000)?.cast_signed();
@@ -149,7 +176,7 @@ fn stress() -> Outcome {
         }
     }
     for region in &regions {
-        region.settled_largest_free()?;
+        region.settle()?;
     }
     let (memory_after, objects_after) = (cma_free()?, slabs.objects()?);
     eprintln!("{done} operations by {THREADS} threads, {kills} processes killed");
