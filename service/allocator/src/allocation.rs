@@ -134,7 +134,7 @@ impl Allocator {
 
     /// Why it is not known what memory the system can spare, if it is not.
     pub fn is_blind(&self) -> Option<String> {
-        self.memory.headroom.is_blind()
+        self.memory.headroom.look_again()
     }
 
     /// Whether nothing is being made ready: what there is now stays until the
@@ -210,7 +210,7 @@ impl Allocator {
 
     /// What all scattered memory together is limited to, while it is.
     fn blind(&self) -> Option<Bytes> {
-        self.is_blind().map(|_| self.policy.blind())
+        self.memory.headroom.is_blind().map(|_| self.policy.blind())
     }
 
     fn degrade(&self, rule: &Rule, heap: HeapId, error: &Error) {

@@ -33,6 +33,7 @@ pub fn trials() -> Vec<Trial> {
         trial("dump::that_nobody_reads_holds_nobody_up", unread),
         trial("dump::shows_an_app_its_own_account_only", own_account_only),
         trial("dump::counts_what_was_asked_for_as_served", served),
+        trial("dump::tells_whether_it_can_see_what_memory_there_is", blind),
         trial("dump::tells_of_a_refused_version_1_call", version_1),
         trial("threads::the_one_that_refills_has_the_ordinary_policy", policy_of_the_refill),
     ]
@@ -133,6 +134,11 @@ fn served() -> Outcome {
         allocate(Usage::COMPOSER_CURSOR, 16)?;
     }
     assert_eq!((count("fixed")?, count("system")?), (before.0 + COUNT, before.1));
+    Ok(())
+}
+
+fn blind() -> Outcome {
+    assert_eq!(report()?["blind"], Value::Null);
     Ok(())
 }
 

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use dmaheap_aidl::allocator::AllocationError;
 use libtest_mimic::Trial;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-use serde_json::Value;
 
 use super::callers::Want;
 use crate::heap::Heap;
@@ -53,12 +52,6 @@ pub fn trials() -> Vec<Trial> {
                 "may not be opened: mode 0000, uid 1000, gid 1003; under SELinux it takes \
                  `allow hal_graphics_allocator_default dmabuf_camera_heap_device:chr_file",
             )
-        }),
-        restarting("startup::what_memory_there_is_can_be_read", || {
-            restart_service()?;
-            let report = report()?;
-            assert_eq!(report["blind"], Value::Null);
-            Ok(())
         }),
         restarting("startup::a_restarted_service_says_since_when_it_knows", || {
             let since = || Ok::<_, Box<dyn Error>>(report()?["since"].as_f64().ok_or("no since")?);
