@@ -48,7 +48,7 @@ pub struct Bench {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     boots: u32,
     /// Groups to measure
-    #[arg(default_values = ["heaps", "allocator", "mapper", "reserve"])]
+    #[arg(default_values = ["heaps", "allocator", "mapper", "callers", "reserve"])]
     groups: Vec<String>,
 }
 

@@ -40,6 +40,11 @@ const ROLE: &str = "SUITE_ROLE";
 /// Names the instance of the service to processes in a role.
 const INSTANCE: &str = "SUITE_INSTANCE";
 
+/// The role that this process was started in, if in any.
+pub fn role() -> Option<String> {
+    env::var(ROLE).ok()
+}
+
 static CHOSEN: OnceLock<String> = OnceLock::new();
 
 /// The instance of the service under test.
@@ -105,7 +110,7 @@ impl Options {
 impl Program {
     /// Runs the tests one after the other, or plays the role that this process was started in.
     pub fn main(&self) -> ExitCode {
-        let Ok(role) = env::var(ROLE) else { return self.run(Options::parse()) };
+        let Some(role) = role() else { return self.run(Options::parse()) };
         match (self.play)(&role) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

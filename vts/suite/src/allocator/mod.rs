@@ -6,7 +6,7 @@
 //! it runs out of something, and what it tells of itself. The tests share one running service and count its descriptors, so they run one after the other,
 //! as root.
 
-mod callers;
+pub mod callers;
 mod commands;
 pub mod conformance;
 mod descriptors;

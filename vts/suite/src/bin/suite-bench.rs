@@ -3,9 +3,20 @@
 
 use std::process::ExitCode;
 
+use dmaheap_suite::allocator::callers;
 use dmaheap_suite::bench::GROUPS;
+use dmaheap_suite::harness;
 
 fn main() -> ExitCode {
+    if harness::role().as_deref() == Some(callers::ROLE) {
+        return match callers::play() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("suite-bench: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let mut all = Vec::new();
     for name in std::env::args().skip(1) {
         let Some((_, measure)) = GROUPS.iter().find(|(group, _)| *group == name) else {

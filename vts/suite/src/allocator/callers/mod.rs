@@ -3,7 +3,7 @@
 //! others are promised is still there, and the books are right.
 
 mod held;
-mod peer;
+pub mod peer;
 mod wants;
 
 use std::error::Error;
@@ -24,13 +24,14 @@ pub use self::wants::Want;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What a camera configures at once: the frames of a preview and of a still stream.
-const FRAMES: u32 = 8;
+pub const FRAMES: u32 = 8;
 /// What a compositor draws into.
-const FRAMEBUFFERS: u32 = 3;
+pub const FRAMEBUFFERS: u32 = 3;
 
 /// Frames of 3040 KiB in the 48 MiB that a uid may have of the camera's region.
 const OF_ONE_UID: u32 = 16;
 
+/// Tests of what they are promised, and of the books.
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("callers::an_app_and_its_isolated_process_leave_the_camera_its_frames", two_of_one),
