@@ -102,6 +102,9 @@ impl Headroom {
     /// [`Error::NoMemory`] if the system cannot spare it; [`Error::Blind`] if that
     /// could be told until now, and no longer can.
     pub fn admit(&self, size: Bytes) -> Result<Flight<'_>> {
+        if size.0 == 0 {
+            return Ok(Flight { headroom: self, size });
+        }
         let mut state = self.lock();
         let was_blind = state.blind.is_some();
         state.unseen = state.unseen.saturating_add(size.0);

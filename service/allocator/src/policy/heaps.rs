@@ -141,11 +141,31 @@ impl<T> PerHeap<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Policy;
+
+    const VIRT: &str = include_str!("../../../etc/virt/heaps.toml");
 
     #[test]
     fn too_large_and_wasteful_requests_get_nothing_that_is_held() {
         let reserve = Reserve { count: 1, size: Bytes(8192) };
         let fits = |size| reserve.fits(Bytes(size));
         assert_eq!([8193, 8192, 6144, 6143, 4096].map(fits), [false, true, true, false, false]);
+    }
+
+    /// And is charged with all of what it gets.
+    #[test]
+    fn what_is_held_ready_is_for_those_for_whom_memory_is_kept() {
+        let with = VIRT.replacen("domains =", "reserve = [\"2 x 4 MiB\"]\ndomains =", 1);
+        let (policy, findings) = Policy::parse("heaps.toml", &with).unwrap();
+        assert_eq!(findings.to_string(), "");
+        let of = |name| ClassSet::from_iter(policy.classes.named(name));
+        let (_, camera) = policy.heaps.iter().find(|(_, spec)| spec.name == "camera").unwrap();
+        assert!(camera.serves_reserve(of("cameraserver")) && !camera.serves_reserve(of("apps")));
+        let mib = |n: u64| Bytes(n << 20);
+        assert_eq!(camera.largest_for(mib(3), of("cameraserver")), mib(4));
+        assert_eq!(camera.largest_for(mib(3), of("apps")), mib(3));
+        assert_eq!(camera.largest_for(mib(2), of("cameraserver")), mib(2));
+        let (_, system) = policy.heaps.iter().find(|(_, spec)| spec.name == "system").unwrap();
+        assert!(system.serves_reserve(of("apps")));
     }
 }

@@ -77,8 +77,9 @@ impl Amount {
         match self {
             Amount::Bytes(bytes) => Some(bytes),
             Amount::Percent(share) => machine.memory.map(|all| {
-                // In this order nothing overflows; the rest is less than a page.
-                Bytes((all.0 / 100).saturating_mul(share.into()))
+                let share = (all.0 / 100).saturating_mul(share.into());
+                // Whole MiB can be read.
+                Bytes(share >> 20 << 20)
             }),
         }
     }
