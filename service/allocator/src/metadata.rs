@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use dmaheap_buffer::header::HEADER_SIZE;
 use dmaheap_buffer::{Bytes, Handle, Header, Origin};
-use dmaheap_dmabuf::{Access, Mapping, buffer as dmabuf};
+use dmaheap_dmabuf::{Mapping, buffer as dmabuf};
 
 use crate::error::{Error, Result};
 use crate::headroom::Headroom;
@@ -69,7 +69,7 @@ impl Metadata {
         let ready = if size == SIZE { self.blanks.take(leave) } else { None };
         let fresh = || blank(heap.make(size)?).inspect(|_| self.blanks.hurry());
         let Blank { buffer, mut map } = ready.map_or_else(fresh, Ok)?;
-        write(&buffer, &mut map, &header.encode())?;
+        write(&mut map, &header.encode())?;
         let mut spent = self.lock_spent();
         if spent.len() > WANTED {
             // The thread is late, or there is none.
@@ -104,14 +104,13 @@ fn blank(Memory { buffer, .. }: Memory) -> Result<Blank> {
     dmabuf::set_name(buffer.as_fd(), c"dmaheap metadata").map_err(system("naming a buffer"))?;
     let mut map = Mapping::new(buffer.as_fd(), SIZE).map_err(system("mapping a buffer"))?;
     // The first write to a page faults; not when somebody waits for it.
-    write(&buffer, &mut map, &[0])?;
+    write(&mut map, &[0])?;
     Ok(Blank { buffer, map })
 }
 
-/// Writes to the start of a buffer that nobody else has yet.
-fn write(buffer: &OwnedFd, map: &mut Mapping, data: &[u8]) -> Result<()> {
-    dmabuf::begin(buffer.as_fd(), Access::WRITE)
-        .and_then(|()| map.write(data))
-        .and_then(|()| dmabuf::end(buffer.as_fd(), Access::WRITE))
-        .map_err(|cause| Error::System { what: "writing a buffer's metadata", cause })
+/// Writes to the start of a buffer that nobody else has yet. Without SYNC, which is for devices: none
+/// ever reads metadata.
+fn write(map: &mut Mapping, data: &[u8]) -> Result<()> {
+    let what = "writing a buffer's metadata";
+    map.write(data).map_err(|cause| Error::System { what, cause })
 }

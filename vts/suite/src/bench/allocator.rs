@@ -8,6 +8,7 @@ use std::time::Duration;
 use dmaheap_aidl::allocator::{BufferDescriptorInfo, IAllocator};
 use dmaheap_aidl::binder::{self, Strong};
 use dmaheap_buffer::{Format, Usage};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{Comparison, Match, Result, kib, timed};
 use crate::client::{Request, descriptor};
@@ -32,28 +33,72 @@ const REST: Duration = Duration::from_millis(3);
 /// How often to look whether the reserve is whole again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Every size from the system heap, and a call that allocates nothing.
+/// Buffers of the caller's that live while another is asked for.
+const LIVE: i32 = 1024;
+/// In one call.
+const AT_ONCE: i32 = 64;
+/// What the board's policy lets a uid have of its smallest heap is so many of these.
+const CURSOR: usize = 32 * KIB;
+
+/// Every size from the system heap, and calls that allocate nothing.
 pub fn measure() -> Result<Vec<Comparison>> {
     let allocator = binder::connect(binder::DEFAULT)?;
-    let heap = Heap::open("system")?;
     let mut all = Vec::new();
     for (len, rounds, target) in SIZES {
-        let descriptor = descriptor(&bytes(len)?);
-        let contest = Match {
-            name: format!("allocate2 {}", kib(len)),
-            ours: "allocator, system",
-            baseline: "ioctl, system",
-            rounds,
-            rest: REST,
-            target,
-        };
-        all.push(contest.play(
-            || timed(|| allocate(&allocator, &descriptor)),
-            || timed(|| heap.allocate(len)),
-        )?);
+        all.push(beside_ioctl(&allocator, format!("allocate2 {}", kib(len)), len, rounds, target)?);
     }
     all.push(is_supported(&allocator)?);
+    all.push(refused(&allocator)?);
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    let descriptor = descriptor(&bytes(4 * KIB)?);
+    let mut live = Vec::new();
+    for _ in 0..LIVE / AT_ONCE {
+        live.push(allocator.allocate2(&descriptor, AT_ONCE)?);
+    }
+    let name = format!("allocate2 4 KiB, {LIVE} live");
+    all.push(beside_ioctl(&allocator, name, 4 * KIB, 200, None)?);
     Ok(all)
+}
+
+fn beside_ioctl(
+    allocator: &Strong<dyn IAllocator>,
+    name: String,
+    len: usize,
+    rounds: usize,
+    target: Option<f64>,
+) -> Result<Comparison> {
+    let heap = Heap::open("system")?;
+    let descriptor = descriptor(&bytes(len)?);
+    let (ours, baseline) = ("allocator, system", "ioctl, system");
+    let contest = Match { name, ours, baseline, rounds, rest: REST, target };
+    contest.play(|| timed(|| allocate(allocator, &descriptor)), || timed(|| heap.allocate(len)))
+}
+
+/// Whoever is at a limit is refused only when what it was given was found to live.
+fn refused(allocator: &Strong<dyn IAllocator>) -> Result<Comparison> {
+    let mut request = bytes(CURSOR)?;
+    request.usage = Usage::COMPOSER_CURSOR;
+    let descriptor = descriptor(&request);
+    let _held = allocator.allocate2(&descriptor, AT_ONCE)?;
+    let contest = Match {
+        name: format!("refused at a limit, {AT_ONCE} live"),
+        ours: "allocator",
+        baseline: "binder ping",
+        rounds: 100,
+        rest: Duration::ZERO,
+        target: None,
+    };
+    let binder = allocator.as_binder();
+    contest.play(
+        || {
+            timed(|| match allocator.allocate2(&descriptor, 1) {
+                Ok(_) => Err(io::Error::other("one more than the limit was given")),
+                Err(_) => Ok(()),
+            })
+        },
+        || timed(|| binder.ping_binder().map_err(io::Error::other)),
+    )
 }
 
 /// A framebuffer from the reserve, for a service whose policy keeps some of [`SCREEN`] for the
