@@ -29,7 +29,7 @@ pub(super) struct Books {
     next: u64,
     pub forgotten: Totals,
     pub sums: PerHeap<Sums>,
-    /// Rises with each entry into an account.
+    /// Rises with whatever comes before or after something else.
     now: u64,
     /// Ledgers there are, and that were left when all were swept.
     ledgers: usize,
@@ -81,7 +81,7 @@ impl Books {
 
     /// A caller's account, opened if it has none.
     pub fn open(&mut self, who: Who<'_>) -> AccountId {
-        self.now = self.now.wrapping_add(1);
+        let now = self.tick();
         let id = self.ids.get(who.caller).copied().unwrap_or_else(|| {
             self.forget_one();
             let id = AccountId(self.next);
@@ -91,9 +91,15 @@ impl Books {
             id
         });
         if let Some(account) = self.accounts.get_mut(&id) {
-            account.last_seen = self.now;
+            account.last_seen = now;
         }
         id
+    }
+
+    /// A moment after all others.
+    pub fn tick(&mut self) -> u64 {
+        self.now = self.now.wrapping_add(1);
+        self.now
     }
 
     /// Notes a request that failed.

@@ -9,7 +9,7 @@
 //!
 //! What was made is **settled**: each dma-buf, of pixels or of metadata, becomes
 //! an entry of its caller's `Ledger` for its heap, and an item of the ledger's
-//! [`Watch`](dmaheap_dmabuf::Watch), before it leaves the service with the reply.
+//! [`Watch`], before it leaves the service with the reply.
 //! One that cannot be watched is not handed out.
 //!
 //! It never reports back. While anybody holds it, by whatever means, the kernel
@@ -17,7 +17,7 @@
 //! them out of the sums. Between sweeps sums are upper bounds. A ledger is swept
 //!
 //! - in a call that would exceed a limit, before it is refused: all ledgers that
-//!   the limit is about, and no other;
+//!   the limit is about, and no other; of several such calls one does it for all;
 //! - in its caller's own call, when four times as many entries were made as the
 //!   last sweep left, which bounds the memory that this takes;
 //! - with all others when somebody wants to see the accounts, and by the
@@ -55,7 +55,7 @@ use dmaheap_dmabuf::Watch;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::error::{Error, Result};
-use crate::policy::{ClassId, ClassSet, HeapId, Need, PerHeap, Policy, Who};
+use crate::policy::{ClassId, ClassSet, HeapId, Need, PerHeap, Policy, Scope, Who};
 use books::{Books, Excess, Sums, minus, plus};
 pub use ledger::{Item, Kind};
 use ledger::{Ledger, Live, Source};
@@ -70,6 +70,9 @@ pub struct Accounts {
     policy: Arc<Policy>,
     books: Mutex<Books>,
     source: Source,
+    /// When the last sweep for each limit on several callers began. Held while one
+    /// is being made.
+    begun: Mutex<BTreeMap<(HeapId, Scope), u64>>,
     since: Duration,
     /// Why the last look at all ledgers did not find out what lives.
     unknown: Mutex<Option<String>>,
@@ -165,6 +168,7 @@ impl Accounts {
             books: Mutex::new(Books::new(policy)),
             policy: policy.clone(),
             source: Source::default(),
+            begun: Mutex::default(),
             since: clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from),
             unknown: Mutex::default(),
         }
@@ -231,6 +235,23 @@ impl Accounts {
         let unknown = self.sweep(&ledgers).err().map(|error| error.to_string());
         *self.unknown.lock().unwrap_or_else(PoisonError::into_inner) = unknown;
         self.lock().swept_all();
+    }
+
+    /// Sweeps the ledgers that a limit is about, for a call that met it at this
+    /// moment. Of calls that meet a limit on several callers at once one does it
+    /// for all: they may be many, and refused ones come for nothing.
+    fn sweep_for(&self, what: (HeapId, Scope), arrival: u64, ledgers: &[Arc<Ledger>]) {
+        if what.1 == Scope::Uid {
+            // Without it, all may still live: the next look decides.
+            let _ = self.sweep(ledgers);
+            return;
+        }
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if begun.get(&what).is_none_or(|begun| *begun < arrival) {
+            begun.insert(what, self.lock().tick());
+            // As above.
+            let _ = self.sweep(ledgers);
+        }
     }
 
     /// Forgets what is gone. Where that cannot be found out, all may still live.

@@ -338,6 +338,33 @@ fn many_uids_do_not_take_the_services_descriptors() {
     assert_eq!(watches(&accounts), 0);
 }
 
+/// One call looks after what was released for all that meet the limit at once, and
+/// each of them gets what there is.
+#[test]
+fn calls_that_meet_a_limit_together_are_served_together() {
+    let accounts = accounts();
+    for _ in 0..50 {
+        // Not seen to be released yet.
+        for uid in APP..APP + 3 {
+            accounts.allocate(&caller(uid), "camera", 3).unwrap();
+        }
+        let begin = Barrier::new(9);
+        let served: Vec<_> = thread::scope(|scope| {
+            let ask = |uid| {
+                let (accounts, begin) = (&accounts, &begin);
+                move || {
+                    begin.wait();
+                    accounts.allocate(&caller(uid), "camera", 1)
+                }
+            };
+            let threads: Vec<_> = (11_000..11_009).map(|uid| scope.spawn(ask(uid))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(served.iter().all(Result::is_ok), "{served:?}");
+        assert!(accounts.allocate(&caller(11_100), "camera", 1).is_err());
+    }
+}
+
 /// 16 threads of four uids that allocate and release at once: no sum is lost, and
 /// no limit is exceeded by what lives.
 #[test]

@@ -61,10 +61,10 @@ impl<'a> Ticket<'a> {
                 return Err(accounts.refusal(who, &excess));
             }
             swept.push(what);
+            let arrival = books.tick();
             let ledgers = books.about(policy, who.caller.uid, &excess);
             drop(books);
-            // Without it, all may still live: the next look decides.
-            let _ = accounts.sweep(&ledgers);
+            accounts.sweep_for(what, arrival, &ledgers);
         }
     }
 

@@ -38,7 +38,7 @@ pub struct Keep {
 }
 
 /// Whose buffers a limit counts together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// Those of the caller's uid.
     Uid,
