@@ -52,7 +52,10 @@ struct dmaheap_pool {
 	struct work_struct work;
 };
 
-/* The first dirty pages from @start on, a piece at most; its end. */
+/*
+ * The first dirty pages from @start on, a piece at most, which dmaheap_clear()
+ * clears without a look at signals; its end.
+ */
 static unsigned long dirty_piece(struct dmaheap_pool *pool,
 				 unsigned long *start, unsigned long end)
 {

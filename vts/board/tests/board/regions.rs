@@ -74,7 +74,7 @@ pub fn name_of_the_in_tree_heap_is_left_to_it() -> Outcome {
 
 /// Regions that are wrong, and a word of the line that says so. The board has 1000 MiB, which end
 /// within a section of the kernel's memory map.
-const WRONG: [(&str, &str, &str); 13] = [
+const WRONG: [(&str, &str, &str); 14] = [
     ("hole@7f000000", "reg = <0 0x7f000000 0 0x400000>; dmaheap,held;", "not all of it is memory"),
     ("beyond@c0000000", "reg = <0 0xc0000000 0 0x400000>; dmaheap,held;", "is memory"),
     ("image@40200000", "reg = <0 0x40200000 0 0x400000>; dmaheap,held;", "the kernel itself"),
@@ -100,6 +100,12 @@ const WRONG: [(&str, &str, &str); 13] = [
         "power of two",
     ),
     ("apart@64000000", "reg = <0 0x64000000 0 0x400000>; dmaheap,held; no-map;", "no-map"),
+    // CMA's least alignment is 4 MiB here, and 32 MiB where pages have 16 KiB.
+    (
+        "blocks@5d100000",
+        "compatible = \"shared-dma-pool\"; reusable; reg = <0 0x5d100000 0 0x400000>;",
+        "CMA found fault with it",
+    ),
 ];
 
 /// Those that are right, among them one whose name has a comma.
