@@ -63,26 +63,19 @@ impl Watch {
     /// # Errors
     /// If the kernel's list cannot be read; one is `EMFILE`.
     pub fn live(&self) -> io::Result<Vec<u64>> {
-        let list = fs::read(format!("/proc/self/fdinfo/{}", self.0.0.as_raw_fd()))?;
-        list.split(|byte| *byte == b'\n')
-            .filter(|line| line.starts_with(b"tfd:"))
+        let list = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.0.as_raw_fd()))?;
+        let malformed = |line| io::Error::other(format!("{line:?} names no cookie"));
+        list.lines()
+            .filter(|line| line.starts_with("tfd:"))
             .map(|line| cookie(line).ok_or_else(|| malformed(line)))
             .collect()
     }
 }
 
 /// The hexadecimal number behind `data:`.
-fn cookie(line: &[u8]) -> Option<u64> {
-    const KEY: &[u8] = b"data:";
-    let at = line.windows(KEY.len()).position(|word| word == KEY)?;
-    let behind = line.get(at.checked_add(KEY.len())?..)?.trim_ascii_start();
-    let number = behind.split(u8::is_ascii_whitespace).next()?;
-    u64::from_str_radix(str::from_utf8(number).ok()?, 16).ok()
-}
-
-fn malformed(line: &[u8]) -> io::Error {
-    let line = String::from_utf8_lossy(line);
-    io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} names no cookie"))
+fn cookie(line: &str) -> Option<u64> {
+    let (_, behind) = line.split_once("data:")?;
+    u64::from_str_radix(behind.trim_start().split(' ').next()?, 16).ok()
 }
 
 #[cfg(test)]
@@ -177,9 +170,9 @@ mod tests {
 
     #[test]
     fn a_line_that_is_none_is_an_error_and_not_a_dead_file() {
-        assert_eq!(cookie(b"tfd: 7 events: 18 data:    2a  pos:0 ino:9 sdev:a"), Some(42));
-        assert_eq!(cookie(b"tfd: 7 events: 18 data:2a"), Some(42));
-        assert_eq!(cookie(b"tfd: 7 events: 18"), None);
-        assert_eq!(cookie(b"tfd: 7 events: 18 data: zz"), None);
+        assert_eq!(cookie("tfd: 7 events: 18 data:    2a  pos:0 ino:9 sdev:a"), Some(42));
+        assert_eq!(cookie("tfd: 7 events: 18 data:2a"), Some(42));
+        assert_eq!(cookie("tfd: 7 events: 18"), None);
+        assert_eq!(cookie("tfd: 7 events: 18 data: zz"), None);
     }
 }
