@@ -28,12 +28,15 @@
 //! - A pipe's end that is passed along with each buffer tells when the receiver
 //!   closes it, which is not when the buffer dies.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+
+/// For some hundred lines. A file of `/proc` does not tell its size, and would be read in small pieces.
+const ROOM: usize = 16 * 1024;
 
 /// Files that are referred to weakly.
 #[derive(Debug)]
@@ -63,7 +66,9 @@ impl Watch {
     /// # Errors
     /// If the kernel's list cannot be read; one is `EMFILE`.
     pub fn live(&self) -> io::Result<Vec<u64>> {
-        let list = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.0.as_raw_fd()))?;
+        let mut list = String::with_capacity(ROOM);
+        File::open(format!("/proc/self/fdinfo/{}", self.0.0.as_raw_fd()))?
+            .read_to_string(&mut list)?;
         let malformed = |line| io::Error::other(format!("{line:?} names no cookie"));
         list.lines()
             .filter(|line| line.starts_with("tfd:"))
