@@ -49,6 +49,37 @@ pub fn cma_area(name: &str) -> io::Result<CmaArea> {
     })
 }
 
+/// A region of this project's driver, in bytes; `kernel/README.md` says what each means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Region {
+    /// All of it.
+    pub size: u64,
+    /// Of it lent to nobody.
+    pub held: u64,
+    /// In buffers.
+    pub used: u64,
+    /// The longest buffer that there is room for.
+    pub largest_free: u64,
+    /// How many buffers live.
+    pub buffers: u64,
+}
+
+/// The region behind the heap of this name.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub fn region(heap: &str) -> io::Result<Region> {
+    let folder = Path::new("/sys/kernel/dmaheap").join(heap);
+    let number = |file| read(&folder.join(file));
+    Ok(Region {
+        size: number("size")?,
+        held: number("held")?,
+        used: number("used")?,
+        largest_free: number("largest_free")?,
+        buffers: number("buffers")?,
+    })
+}
+
 /// `/proc/meminfo` at one moment.
 #[derive(Debug, Clone)]
 pub struct MemInfo(String);

@@ -141,6 +141,7 @@ pub const UNNAMED: &[Unnamed] = &[
             "report::dump_counts_live_buffers",
             "dump::tells_whether_it_can_see_what_memory_there_is",
             "report::dump_shows_the_kernels_count_of_cma_pages",
+            "report::dump_shows_the_drivers_state",
         ],
     },
     Unnamed {

@@ -88,6 +88,7 @@ pub struct HeapReport {
     last_failure: Option<String>,
     reserve: Vec<ShelfReport>,
     kernel_cma: Option<CmaReport>,
+    kernel_region: Option<RegionReport>,
 }
 
 /// Buffers of one size that are held ready.
@@ -115,6 +116,16 @@ pub struct KeepReport {
     /// What all others hold together, and the most that they may.
     others_bytes: u64,
     others_limit_bytes: u64,
+}
+
+/// The driver's region, of all who take from it; in bytes.
+#[derive(Debug, Serialize)]
+pub struct RegionReport {
+    size: u64,
+    held: u64,
+    used: u64,
+    largest_free: u64,
+    buffers: u64,
 }
 
 /// What the kernel's CMA area went through since boot.
@@ -224,6 +235,7 @@ impl HeapReport {
             failed: counters.failed,
             last_failure: counters.last_failure,
             reserve: heap.reserve().iter().map(ShelfReport::new).collect(),
+            kernel_region: node.as_deref().and_then(RegionReport::new),
             // An area is known by any of the heap's names, or by none.
             kernel_cma: spec.nodes.iter().find_map(|name| CmaReport::new(name)),
             node,
@@ -254,6 +266,14 @@ impl KeepReport {
             others_bytes: others.0,
             others_limit_bytes: spec.left_for_others(ClassSet::default())?.0,
         })
+    }
+}
+
+impl RegionReport {
+    fn new(node: &str) -> Option<RegionReport> {
+        let kernel::Region { size, held, used, largest_free, buffers } =
+            kernel::region(node).ok()?;
+        Some(RegionReport { size, held, used, largest_free, buffers })
     }
 }
 

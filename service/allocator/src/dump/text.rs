@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::{
-    CallerReport, ClassReport, CmaReport, ForgottenReport, HeapReport, KeepReport, Report,
-    ShelfReport,
+    CallerReport, ClassReport, CmaReport, ForgottenReport, HeapReport, KeepReport, RegionReport,
+    Report, ShelfReport,
 };
 
 impl fmt::Display for Report {
@@ -84,6 +84,14 @@ impl fmt::Display for HeapReport {
         for shelf in &self.reserve {
             let ShelfReport { size, wanted, ready, hits } = shelf;
             writeln!(f, "    reserve  {ready} of {wanted} x {size} bytes, {hits} hits")?;
+        }
+        if let Some(RegionReport { size, held, used, largest_free, buffers }) = &self.kernel_region
+        {
+            let kind = if *held > 0 { "held" } else { "lent" };
+            writeln!(
+                f,
+                "    kernel   {kind} region of {size} bytes: {buffers} buffers, {used} bytes, room for one of {largest_free}"
+            )?;
         }
         if let Some(CmaReport { name, pages_allocated, pages_failed }) = &self.kernel_cma {
             writeln!(

@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         trial("report::every_heap_serves_its_rule", every_heap_serves_its_rule),
         trial("report::dump_counts_live_buffers", live_buffers),
         trial("report::dump_shows_the_kernels_count_of_cma_pages", cma_pages),
+        trial("report::dump_shows_the_drivers_state", region),
         trial("report::contiguous_heaps_give_one_segment", contiguous_heaps),
     ]
 }
@@ -69,6 +70,20 @@ fn live_buffers() -> Test {
     drop(more);
     baseline::require_same(&with_one, count)?;
     drop(held);
+    Ok(())
+}
+
+fn region() -> Test {
+    let number = |name: &str| -> Result<u64, Box<dyn Error>> {
+        let camera = heap("camera")?;
+        let number = camera["kernel_region"][name].as_u64();
+        Ok(number.ok_or(format!("no {name} of the region in {camera}"))?)
+    };
+    assert_eq!((number("size")?, number("held")?), (64 << 20, 64 << 20));
+    let (buffers, used) = (number("buffers")?, number("used")?);
+    let held = allocate(Usage::CAMERA_OUTPUT, 512)?;
+    let with_one = (buffers + 1, used + held.pixels.size()? as u64);
+    assert_eq!((number("buffers")?, number("used")?), with_one);
     Ok(())
 }
 
