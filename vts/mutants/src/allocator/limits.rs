@@ -5,6 +5,7 @@
 //! to count has several sound services, each with accounts of its own.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::mem;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -58,11 +59,8 @@ pub const MUTANTS: &[Mutant<Defect>] = &[
         "charges_pixels_only",
         "callers::reserved_regions_are_charged",
         Reports(|sound, writer, options| {
-            rewrite(sound, writer, options, |report| {
-                each_account(report, |account| {
-                    let buffers = account["live_buffers"].as_u64().unwrap_or_default();
-                    account["live_bytes"] = (buffers * (16 << 10)).into();
-                });
+            misreport(sound, writer, options, |account| {
+                account["live_buffers"].as_u64().unwrap_or_default() * (16 << 10)
             })
         }),
     ),
@@ -70,18 +68,24 @@ pub const MUTANTS: &[Mutant<Defect>] = &[
         "rounds_its_accounts",
         "callers::books_are_exact_after_random_steps",
         Reports(|sound, writer, options| {
-            rewrite(sound, writer, options, |report| {
-                each_account(report, |account| {
-                    let bytes = account["live_bytes"].as_u64().unwrap_or_default();
-                    account["live_bytes"] = (bytes & !0xffff).into();
-                });
+            misreport(sound, writer, options, |account| {
+                account["live_bytes"].as_u64().unwrap_or_default() & !0xffff
             })
         }),
     ),
 ];
 
-fn each_account(report: &mut Value, change: impl FnMut(&mut Value)) {
-    report["callers"].as_array_mut().into_iter().flatten().for_each(change);
+/// The sound dump with other bytes in each account.
+fn misreport(
+    sound: &Service,
+    writer: &mut dyn io::Write,
+    options: &[String],
+    bytes: fn(&Value) -> u64,
+) -> io::Result<()> {
+    rewrite(sound, writer, options, |report| {
+        let accounts = report["callers"].as_array_mut().into_iter().flatten();
+        accounts.for_each(|account| account["live_bytes"] = bytes(account).into());
+    })
 }
 
 fn without_key(key: &str, line: &str) -> String {
