@@ -29,7 +29,7 @@ const HEAPS: &str = "service/etc/virt/heaps.toml";
 const TREE: &str = "kernel/board/virt.dtso";
 
 /// Name, file, text in it (empty for its end), what it becomes, and who must notice.
-const VIOLATIONS: [(&str, &str, &str, &str, By); 23] = [
+const VIOLATIONS: [(&str, &str, &str, &str, By); 24] = [
     (
         "an app on the default CMA heap",
         TE,
@@ -164,6 +164,13 @@ const VIOLATIONS: [(&str, &str, &str, &str, By); 23] = [
         Check(UEVENTD, "every process gets past it"),
     ),
     (
+        "the system heap taken from the platform",
+        UEVENTD,
+        "",
+        "/dev/dma_heap/system 0440 system graphics",
+        Check(UEVENTD, "/dev/dma_heap/system is locked to others"),
+    ),
+    (
         "a node for root alone",
         UEVENTD,
         "/dev/dma_heap/camera*             0440 system graphics",
@@ -249,7 +256,10 @@ fn the_chain_of_every_board_is_whole() {
         let file = repository().join("service/etc").join(board).join("heaps.toml");
         let files = Board {
             sepolicy: vec![sepolicy::platform(), sepolicy::vendor()],
-            ueventd: vec![repository().join(UEVENTD)],
+            ueventd: vec![
+                repository().join("vts/board/guest/etc/ueventd.rc"),
+                repository().join(UEVENTD),
+            ],
             device_tree: vec![repository().join("kernel/board").join(tree)],
         };
         assert_eq!(findings(&file, &files), "", "{board}");
