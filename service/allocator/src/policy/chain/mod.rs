@@ -259,6 +259,15 @@ impl Chain<'_> {
                 );
             }
         }
+        for (unknown, place) in rules.unknown_users(label) {
+            if unknown != DOMAIN && !heap.domains.contains(unknown) {
+                self.error(
+                    place.clone(),
+                    format!("{unknown} may use {label}, the nodes of heap {name}: nothing here says who that is"),
+                    format!("name the domains in the rule, or add {unknown} to the heap's `domains`"),
+                );
+            }
+        }
     }
 }
 
