@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use board::{repository, sepolicy};
 use dmaheap_allocator::Policy;
@@ -236,6 +237,40 @@ impl Copy {
         let compiled = sepolicy::compile(&self.path("sepolicy"), folder.path());
         compiled.map(drop).map_err(|error| error.to_string())
     }
+}
+
+#[test]
+fn the_vendors_policy_compiles_with_every_platform() {
+    for platform in sepolicy::PLATFORMS {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = sepolicy::compile_for(platform, &sepolicy::vendor(), folder.path());
+        let policy = policy.unwrap_or_else(|error| panic!("{platform:?}: {error}"));
+        let counters = granted(&policy, "sysfs_cma");
+        assert_eq!(counters, platform.board_api >= 202_504, "{platform:?}");
+        for label in ["proc_meminfo", "sysfs_dmaheap", "dmabuf_camera_heap_device"] {
+            assert!(granted(&policy, label), "{platform:?}: {label}");
+        }
+        let mapper = has_type(&policy, "hal_graphics_mapper_service");
+        assert_eq!(mapper, platform.android >= 14, "{platform:?}");
+    }
+}
+
+fn granted(policy: &Path, label: &str) -> bool {
+    has_type(policy, label) && {
+        let of_allocator =
+            ["-A", "-s", "hal_graphics_allocator_default", "-t", label, "-p", "read"];
+        setools("sesearch", &of_allocator, policy).contains("allow ")
+    }
+}
+
+fn has_type(policy: &Path, label: &str) -> bool {
+    setools("seinfo", &["-t", "--flat"], policy).lines().any(|line| line.trim() == label)
+}
+
+fn setools(tool: &str, arguments: &[&str], policy: &Path) -> String {
+    let output = Command::new(tool).args(arguments).arg(policy).output().unwrap();
+    assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// What is wrong along the chains of this policy file's heaps.

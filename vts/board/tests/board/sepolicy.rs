@@ -127,10 +127,11 @@ pub fn wrong_domain_uses_a_buffer_but_opens_no_heap() -> Outcome {
 }
 
 /// What each rule of the allocator's is for: without it, one of these fails.
-const NEEDS_RULES: [&str; 3] = [
+const NEEDS_RULES: [&str; 4] = [
     "report::every_heap_serves_its_rule",
     "dump::tells_whether_it_can_see_what_memory_there_is",
     "report::dump_shows_the_kernels_count_of_cma_pages",
+    "report::dump_shows_the_drivers_state",
 ];
 
 pub fn every_rule_of_the_allocator_is_needed() -> Outcome {
