@@ -239,6 +239,20 @@ impl Copy {
     }
 }
 
+/// Most attributes' members come from macros, of which `check` follows two: whom it does not know, it
+/// says.
+#[test]
+fn rules_for_attributes_that_macros_give_are_findings() {
+    for attribute in ["appdomain", "netdomain"] {
+        let copy = Copy::new();
+        let rule = format!("allow {attribute} dmabuf_camera_heap_device:chr_file ioctl;");
+        inject(&copy.path(CAMERA), "", &rule);
+        let found = copy.check();
+        let words = format!("{attribute} may use dmabuf_camera_heap_device");
+        assert!(found.contains(&words), "{attribute}:\n{found}");
+    }
+}
+
 #[test]
 fn the_vendors_policy_compiles_with_every_platform() {
     for platform in sepolicy::PLATFORMS {
@@ -252,6 +266,21 @@ fn the_vendors_policy_compiles_with_every_platform() {
         }
         let mapper = has_type(&policy, "hal_graphics_mapper_service");
         assert_eq!(mapper, platform.android >= 14, "{platform:?}");
+    }
+}
+
+/// What this project's rules, and its cases, take for granted of the platform.
+#[test]
+fn clients_of_the_allocator_are_the_platforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = sepolicy::compile(&sepolicy::vendor(), folder.path()).unwrap();
+    let clients = setools("seinfo", &["-x", "-a", "hal_graphics_allocator_client"], &policy);
+    let is_client = |domain: &str| clients.split_whitespace().any(|word| word == domain);
+    for domain in ["shell", "untrusted_app", "cameraserver", "mediacodec"] {
+        assert!(is_client(domain), "{domain}: {clients}");
+    }
+    for domain in ["isolated_app", "hal_camera_default"] {
+        assert!(!is_client(domain), "{domain}: {clients}");
     }
 }
 

@@ -119,9 +119,20 @@ fn type_of(label: &str) -> &str {
 
 pub fn wrong_domain_uses_a_buffer_but_opens_no_heap() -> Outcome {
     let mut guest = boot(&Boot::default())?;
-    for domain in ["untrusted_app", "isolated_app", "surfaceflinger"] {
+    for domain in ["untrusted_app", "shell", "surfaceflinger"] {
         let output = succeed(&mut guest, &format!("suite-access --buffer u:r:{domain}:s0"))?;
         expect_contains(&output, "drew into a buffer of default_cma_region")?;
+    }
+    Ok(())
+}
+
+/// On a device these two use what others allocate.
+pub fn who_is_no_client_gets_no_buffer() -> Outcome {
+    let mut guest = boot(&Boot::default())?;
+    for domain in ["isolated_app", "hal_camera_default"] {
+        let output = guest.shell(&format!("suite-access --buffer u:r:{domain}:s0"))?;
+        expect_eq(domain, output.exit, Exit::Code(1))?;
+        expect_contains(&guest.console(), &format!("scontext=u:r:{domain}:s0"))?;
     }
     Ok(())
 }
