@@ -30,7 +30,7 @@ const HEAPS: &str = "service/etc/virt/heaps.toml";
 const TREE: &str = "kernel/board/virt.dtso";
 
 /// Name, file, text in it (empty for its end), what it becomes, and who must notice.
-const VIOLATIONS: [(&str, &str, &str, &str, By); 24] = [
+const VIOLATIONS: [(&str, &str, &str, &str, By); 25] = [
     (
         "an app on the default CMA heap",
         TE,
@@ -71,6 +71,13 @@ const VIOLATIONS: [(&str, &str, &str, &str, By); 24] = [
         TE,
         "",
         "allow shell dmabuf_cma_heap_device:chr_file read;",
+        Neverallow,
+    ),
+    (
+        "init on the camera's heap, which it makes and labels",
+        CAMERA,
+        "",
+        "allow init dmabuf_camera_heap_device:chr_file { open read ioctl };",
         Neverallow,
     ),
     (
