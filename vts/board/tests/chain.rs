@@ -266,14 +266,31 @@ fn the_vendors_policy_compiles_with_every_platform() {
         let folder = tempfile::tempdir().unwrap();
         let policy = sepolicy::compile_for(platform, &sepolicy::vendor(), folder.path());
         let policy = policy.unwrap_or_else(|error| panic!("{platform:?}: {error}"));
-        let counters = granted(&policy, "sysfs_cma");
-        assert_eq!(counters, platform.board_api >= 202_504, "{platform:?}");
+        let types = setools("seinfo", &["-t", "--flat"], &policy);
+        let types: Vec<&str> = types.lines().map(str::trim).collect();
+        let readable = |label| {
+            let question =
+                ["-A", "-s", "hal_graphics_allocator_default", "-t", label, "-p", "read"];
+            types.contains(&label) && setools("sesearch", &question, &policy).contains("allow ")
+        };
+        assert_eq!(readable("sysfs_cma"), platform.board_api >= 202_504, "{platform:?}");
         for label in ["proc_meminfo", "sysfs_dmaheap", "dmabuf_camera_heap_device"] {
-            assert!(granted(&policy, label), "{platform:?}: {label}");
+            assert!(readable(label), "{platform:?}: {label}");
         }
-        let mapper = has_type(&policy, "hal_graphics_mapper_service");
-        assert_eq!(mapper, platform.android >= 14, "{platform:?}");
+        let unknown: Vec<String> =
+            labels().into_iter().filter(|label| !types.contains(&label.as_str())).collect();
+        let missing: &[&str] =
+            if platform.android < 14 { &["hal_graphics_mapper_service"] } else { &[] };
+        assert_eq!(unknown, missing, "{platform:?}");
     }
+}
+
+/// All types that the vendor's files give to nodes, files and services.
+fn labels() -> Vec<String> {
+    let files = ["file_contexts", "service_contexts"].map(|name| sepolicy::vendor().join(name));
+    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let labels = text.split("u:object_r:").skip(1).filter_map(|rest| rest.split(':').next());
+    labels.map(str::to_owned).collect()
 }
 
 /// What this project's rules, and its cases, take for granted of the platform.
@@ -289,18 +306,6 @@ fn clients_of_the_allocator_are_the_platforms() {
     for domain in ["isolated_app", "hal_camera_default"] {
         assert!(!is_client(domain), "{domain}: {clients}");
     }
-}
-
-fn granted(policy: &Path, label: &str) -> bool {
-    has_type(policy, label) && {
-        let of_allocator =
-            ["-A", "-s", "hal_graphics_allocator_default", "-t", label, "-p", "read"];
-        setools("sesearch", &of_allocator, policy).contains("allow ")
-    }
-}
-
-fn has_type(policy: &Path, label: &str) -> bool {
-    setools("seinfo", &["-t", "--flat"], policy).lines().any(|line| line.trim() == label)
 }
 
 fn setools(tool: &str, arguments: &[&str], policy: &Path) -> String {
