@@ -95,7 +95,12 @@ fn give_reserve(guest: &mut Guest) -> Result<()> {
         .iter()
         .map(|(heap, line)| format!("sed -i '/^\\[heaps.{heap}\\]/a {line}' {POLICY}"))
         .collect();
-    let script = format!("{} && kill $(pidof {ALLOCATOR})", edits.join(" && "));
+    // The dead one may still have its name for a moment.
+    let script = format!(
+        "{} && old=$(pidof {ALLOCATOR}) && kill $old && \
+         while now=$(pidof {ALLOCATOR}); [ -z \"$now\" ] || [ $now = $old ]; do sleep 0.1; done",
+        edits.join(" && ")
+    );
     let output = guest.shell(&script)?;
     if output.exit == Exit::Code(0) { Ok(()) } else { Err(Error::Refused(output.stderr)) }
 }

@@ -6,14 +6,14 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use dmaheap_aidl::allocator::{BufferDescriptorInfo, IAllocator};
-use dmaheap_aidl::binder::{self, Strong};
+use dmaheap_aidl::binder::Strong;
 use dmaheap_buffer::{Format, Usage};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{Comparison, Match, Result, kib, timed};
 use crate::client::{Request, descriptor};
 use crate::heap::Heap;
-use crate::service::report;
+use crate::service::{connect, report};
 
 const KIB: usize = 1024;
 
@@ -42,7 +42,7 @@ const CURSOR: usize = 32 * KIB;
 
 /// Every size from the system heap, and calls that allocate nothing.
 pub fn measure() -> Result<Vec<Comparison>> {
-    let allocator = binder::connect(binder::DEFAULT)?;
+    let allocator = connect()?;
     let mut all = Vec::new();
     for (len, rounds, target) in SIZES {
         all.push(beside_ioctl(&allocator, format!("allocate2 {}", kib(len)), len, rounds, target)?);
@@ -104,7 +104,7 @@ fn refused(allocator: &Strong<dyn IAllocator>) -> Result<Comparison> {
 /// A framebuffer from the reserve, for a service whose policy keeps some of [`SCREEN`] for the
 /// framebuffer heap.
 pub fn reserve() -> Result<Vec<Comparison>> {
-    let allocator = binder::connect(binder::DEFAULT)?;
+    let allocator = connect()?;
     let heap = Heap::open("default_cma_region")?;
     let descriptor = descriptor(&Request {
         name: "bench",

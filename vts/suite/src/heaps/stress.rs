@@ -158,6 +158,8 @@ fn stress() -> Outcome {
     // What the kernel makes once and keeps.
     for region in &regions {
         run(region, slice / 10, 0, false)?;
+        region.settle()?;
+        region.count("largest_free")?;
     }
     let (memory, objects) = (cma_free()?, slabs.objects()?);
 
