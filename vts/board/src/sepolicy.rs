@@ -27,6 +27,28 @@ const AFTER: [&str; 5] = ["roles", "users", "initial_sid_contexts", "fs_use", "g
 /// The newest binary format that Debian 12's checkpolicy writes.
 const FORMAT: &str = "33";
 
+/// A platform that the stub can stand for.
+#[derive(Debug, Clone, Copy)]
+pub struct Platform {
+    /// Android's version: what macros there are.
+    pub android: u32,
+    /// The board API level, which a vendor chooses: what types and attributes there are for it.
+    pub board_api: u32,
+}
+
+/// Those that a vendor's policy meets, in their order; Android 14 is the one of its last quarterly
+/// release.
+pub const PLATFORMS: [Platform; 5] = [
+    Platform { android: 13, board_api: 33 },
+    Platform { android: 14, board_api: 34 },
+    Platform { android: 15, board_api: 202_404 },
+    Platform { android: 16, board_api: 202_404 },
+    NEWEST,
+];
+
+/// The one that the virtual board has.
+const NEWEST: Platform = Platform { android: 16, board_api: 202_504 };
+
 /// The vendor's folder of the repository.
 pub fn vendor() -> PathBuf {
     repository().join("sepolicy")
@@ -39,17 +61,27 @@ pub fn platform() -> PathBuf {
 
 /// Compiles the policy whose vendor part is in `vendor`, in `folder`; returns the binary.
 pub fn compile(vendor: &Path, folder: &Path) -> Result<PathBuf> {
+    compile_for(NEWEST, vendor, folder)
+}
+
+/// The same for a platform of choice.
+pub fn compile_for(level: Platform, vendor: &Path, folder: &Path) -> Result<PathBuf> {
     let platform = platform();
     let mut sources: Vec<PathBuf> = BEFORE.iter().map(|name| platform.join(name)).collect();
     sources.extend(rules_in(&platform)?);
     sources.extend(rules_in(vendor)?);
     sources.extend(AFTER.iter().map(|name| platform.join(name)));
+    sources.push(vendor.join("genfs_contexts"));
 
     let (text, binary) = (folder.join("policy.conf"), folder.join("sepolicy"));
     // --synclines: so that an error names the file it is in.
     let expanded = tool::output(
         "expanding the SELinux policy",
-        Command::new("m4").arg("--synclines").args(&sources),
+        Command::new("m4")
+            .arg("--synclines")
+            .arg(format!("-Dandroid_version={}", level.android))
+            .arg(format!("-Dtarget_board_api_level={}", level.board_api))
+            .args(&sources),
     )?;
     fs::write(&text, expanded).on("cannot write", &text)?;
     let mut checkpolicy = Command::new("checkpolicy");

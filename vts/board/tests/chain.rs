@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use board::{repository, sepolicy};
 use dmaheap_allocator::Policy;
@@ -29,7 +30,7 @@ const HEAPS: &str = "service/etc/virt/heaps.toml";
 const TREE: &str = "kernel/board/virt.dtso";
 
 /// Name, file, text in it (empty for its end), what it becomes, and who must notice.
-const VIOLATIONS: [(&str, &str, &str, &str, By); 23] = [
+const VIOLATIONS: [(&str, &str, &str, &str, By); 25] = [
     (
         "an app on the default CMA heap",
         TE,
@@ -70,6 +71,13 @@ const VIOLATIONS: [(&str, &str, &str, &str, By); 23] = [
         TE,
         "",
         "allow shell dmabuf_cma_heap_device:chr_file read;",
+        Neverallow,
+    ),
+    (
+        "init on the camera's heap, which it makes and labels",
+        CAMERA,
+        "",
+        "allow init dmabuf_camera_heap_device:chr_file { open read ioctl };",
         Neverallow,
     ),
     (
@@ -164,6 +172,13 @@ const VIOLATIONS: [(&str, &str, &str, &str, By); 23] = [
         Check(UEVENTD, "every process gets past it"),
     ),
     (
+        "the system heap taken from the platform",
+        UEVENTD,
+        "",
+        "/dev/dma_heap/system 0440 system graphics",
+        Check(UEVENTD, "/dev/dma_heap/system is locked to others"),
+    ),
+    (
         "a node for root alone",
         UEVENTD,
         "/dev/dma_heap/camera*             0440 system graphics",
@@ -231,6 +246,74 @@ impl Copy {
     }
 }
 
+/// Most attributes' members come from macros, of which `check` follows two: whom it does not know, it
+/// says.
+#[test]
+fn rules_for_attributes_that_macros_give_are_findings() {
+    for attribute in ["appdomain", "netdomain"] {
+        let copy = Copy::new();
+        let rule = format!("allow {attribute} dmabuf_camera_heap_device:chr_file ioctl;");
+        inject(&copy.path(CAMERA), "", &rule);
+        let found = copy.check();
+        let words = format!("{attribute} may use dmabuf_camera_heap_device");
+        assert!(found.contains(&words), "{attribute}:\n{found}");
+    }
+}
+
+#[test]
+fn the_vendors_policy_compiles_with_every_platform() {
+    for platform in sepolicy::PLATFORMS {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = sepolicy::compile_for(platform, &sepolicy::vendor(), folder.path());
+        let policy = policy.unwrap_or_else(|error| panic!("{platform:?}: {error}"));
+        let types = setools("seinfo", &["-t", "--flat"], &policy);
+        let types: Vec<&str> = types.lines().map(str::trim).collect();
+        let readable = |label| {
+            let question =
+                ["-A", "-s", "hal_graphics_allocator_default", "-t", label, "-p", "read"];
+            types.contains(&label) && setools("sesearch", &question, &policy).contains("allow ")
+        };
+        assert_eq!(readable("sysfs_cma"), platform.board_api >= 202_504, "{platform:?}");
+        for label in ["proc_meminfo", "sysfs_dmaheap", "dmabuf_camera_heap_device"] {
+            assert!(readable(label), "{platform:?}: {label}");
+        }
+        let unknown: Vec<String> =
+            labels().into_iter().filter(|label| !types.contains(&label.as_str())).collect();
+        let missing: &[&str] =
+            if platform.android < 14 { &["hal_graphics_mapper_service"] } else { &[] };
+        assert_eq!(unknown, missing, "{platform:?}");
+    }
+}
+
+/// All types that the vendor's files give to nodes, files and services.
+fn labels() -> Vec<String> {
+    let files = ["file_contexts", "service_contexts"].map(|name| sepolicy::vendor().join(name));
+    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let labels = text.split("u:object_r:").skip(1).filter_map(|rest| rest.split(':').next());
+    labels.map(str::to_owned).collect()
+}
+
+/// What this project's rules, and its cases, take for granted of the platform.
+#[test]
+fn clients_of_the_allocator_are_the_platforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = sepolicy::compile(&sepolicy::vendor(), folder.path()).unwrap();
+    let clients = setools("seinfo", &["-x", "-a", "hal_graphics_allocator_client"], &policy);
+    let is_client = |domain: &str| clients.split_whitespace().any(|word| word == domain);
+    for domain in ["shell", "untrusted_app", "cameraserver", "mediacodec"] {
+        assert!(is_client(domain), "{domain}: {clients}");
+    }
+    for domain in ["isolated_app", "hal_camera_default"] {
+        assert!(!is_client(domain), "{domain}: {clients}");
+    }
+}
+
+fn setools(tool: &str, arguments: &[&str], policy: &Path) -> String {
+    let output = Command::new(tool).args(arguments).arg(policy).output().unwrap();
+    assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// What is wrong along the chains of this policy file's heaps.
 fn findings(file: &Path, board: &Board) -> String {
     let (text, name) = (fs::read_to_string(file).unwrap(), file.to_string_lossy());
@@ -249,7 +332,10 @@ fn the_chain_of_every_board_is_whole() {
         let file = repository().join("service/etc").join(board).join("heaps.toml");
         let files = Board {
             sepolicy: vec![sepolicy::platform(), sepolicy::vendor()],
-            ueventd: vec![repository().join(UEVENTD)],
+            ueventd: vec![
+                repository().join("vts/board/guest/etc/ueventd.rc"),
+                repository().join(UEVENTD),
+            ],
             device_tree: vec![repository().join("kernel/board").join(tree)],
         };
         assert_eq!(findings(&file, &files), "", "{board}");

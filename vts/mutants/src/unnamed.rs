@@ -109,7 +109,7 @@ pub const UNNAMED: &[Unnamed] = &[
         why: "several limits protect what it is about, and each is broken for a case of its own",
         program: OUR_ALLOCATOR,
         cases: &[
-            "callers::an_app_and_its_isolated_process_leave_the_camera_its_frames",
+            "callers::an_app_and_the_sandbox_of_its_sdk_leave_the_camera_its_frames",
             "callers::an_app_leaves_the_compositor_its_framebuffers",
             "callers::twenty_uids_leave_what_is_kept_for_others",
         ],

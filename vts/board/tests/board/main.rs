@@ -95,6 +95,7 @@ fn main() -> std::process::ExitCode {
         sepolicy::{
             kernel_and_policy_agree_on_every_domain_and_heap,
             wrong_domain_uses_a_buffer_but_opens_no_heap,
+            who_is_no_client_gets_no_buffer,
             every_rule_of_the_allocator_is_needed,
         }
         kunit::{

@@ -119,18 +119,30 @@ fn type_of(label: &str) -> &str {
 
 pub fn wrong_domain_uses_a_buffer_but_opens_no_heap() -> Outcome {
     let mut guest = boot(&Boot::default())?;
-    for domain in ["untrusted_app", "isolated_app", "surfaceflinger"] {
+    for domain in ["untrusted_app", "shell", "surfaceflinger"] {
         let output = succeed(&mut guest, &format!("suite-access --buffer u:r:{domain}:s0"))?;
         expect_contains(&output, "drew into a buffer of default_cma_region")?;
     }
     Ok(())
 }
 
+/// On a device these two use what others allocate.
+pub fn who_is_no_client_gets_no_buffer() -> Outcome {
+    let mut guest = boot(&Boot::default())?;
+    for domain in ["isolated_app", "hal_camera_default"] {
+        let output = guest.shell(&format!("suite-access --buffer u:r:{domain}:s0"))?;
+        expect_eq(domain, output.exit, Exit::Code(1))?;
+        expect_contains(&guest.console(), &format!("scontext=u:r:{domain}:s0"))?;
+    }
+    Ok(())
+}
+
 /// What each rule of the allocator's is for: without it, one of these fails.
-const NEEDS_RULES: [&str; 3] = [
+const NEEDS_RULES: [&str; 4] = [
     "report::every_heap_serves_its_rule",
     "dump::tells_whether_it_can_see_what_memory_there_is",
     "report::dump_shows_the_kernels_count_of_cma_pages",
+    "report::dump_shows_the_drivers_state",
 ];
 
 pub fn every_rule_of_the_allocator_is_needed() -> Outcome {

@@ -24,8 +24,10 @@ pub fn allocator_runs_as_system_with_the_rights_of_its_rc_file() -> Outcome {
     expect_eq("capabilities", line("CapEff:").as_str(), "0000000000800000")
 }
 
+/// The system heap is the platform's, and the board's platform does as Android's.
 pub fn heap_nodes_have_the_modes_and_owners_of_ueventd_rc() -> Outcome {
-    let file = fs::read_to_string(repository().join("service/etc/ueventd.rc"))?;
+    let platform = "/dev/dma_heap/system 0444 system system\n".to_owned();
+    let file = platform + &fs::read_to_string(repository().join("service/etc/ueventd.rc"))?;
     let nodes = sh("stat -c '%n 0%a %U %G' /dev/dma_heap/*")?;
     for node in nodes.lines() {
         let (name, rights) = node.split_once(' ').ok_or(format!("not NODE RIGHTS: {node}"))?;

@@ -28,7 +28,7 @@ use crate::finding::Findings;
 use contexts::Contexts;
 use region::Region;
 use rules::Rules;
-use ueventd::Nodes;
+use ueventd::{Entry, Nodes};
 
 /// The allocator's domain, and who it runs as: those of its `.rc` file.
 const DOMAIN: &str = "hal_graphics_allocator_default";
@@ -43,6 +43,12 @@ const NEEDED: [&str; 3] = ["open", "read", "ioctl"];
 
 /// Heaps that the kernel has without a region in the device tree.
 const BUILT_IN: [&str; 3] = ["system", "system-uncached", "default_cma_region"];
+
+/// Whether a node is the platform's to own: `system` and what is derived from
+/// it, which many of its domains open.
+fn is_platforms(node: &str) -> bool {
+    node == "system" || node.starts_with("system-")
+}
 
 /// The files of a board besides its policy file. What is not given is not
 /// checked.
@@ -164,33 +170,24 @@ impl Chain<'_> {
     }
 
     fn modes(&mut self, policy: &Policy, files: &Nodes) {
-        for entry in files.of_heaps().filter(|entry| entry.mode & 0o007 != 0) {
-            let (path, mode) = (&entry.pattern, entry.mode);
-            self.error(
-                entry.place.clone(),
-                format!("{path} has mode {mode:04o}: every process gets past it"),
-                format!("0440 {USER} {GROUP} lets the allocator in, and nobody else"),
-            );
-        }
+        let mut seen = BTreeSet::new();
         for (heap, node) in nodes(policy) {
             let path = format!("{FOLDER}/{node}");
             match files.of(&path) {
+                None if is_platforms(node) => {}
                 None => self.error(
                     self.place(heap, "nodes"),
                     format!("no ueventd.rc gives {path} an owner: only root can open it"),
                     format!("add `{path} 0440 {USER} {GROUP}`"),
                 ),
-                Some(entry) if !entry.lets_in(USER, GROUP) => self.error(
-                    entry.place.clone(),
-                    format!("the allocator, {USER} and {GROUP}, may not read {path}"),
-                    format!("0440 {USER} {GROUP} lets it"),
-                ),
-                Some(entry) if entry.mode & 0o222 != 0 => self.error(
-                    entry.place.clone(),
-                    format!("{path} has mode {:04o}: nothing is ever written to it", entry.mode),
-                    format!("0440 {USER} {GROUP} is enough to allocate"),
-                ),
-                Some(_) => {}
+                // One line may be about several nodes.
+                Some(entry) => {
+                    if let Some((message, hint)) = wrong_rights(heap, node, entry)
+                        && seen.insert(entry.place.clone())
+                    {
+                        self.error(entry.place.clone(), message, hint);
+                    }
+                }
             }
         }
     }
@@ -262,5 +259,45 @@ impl Chain<'_> {
                 );
             }
         }
+        for (unknown, place) in rules.unknown_users(label) {
+            if unknown != DOMAIN && !heap.domains.contains(unknown) {
+                self.error(
+                    place.clone(),
+                    format!("{unknown} may use {label}, the nodes of heap {name}: nothing here says who that is"),
+                    format!("name the domains in the rule, or add {unknown} to the heap's `domains`"),
+                );
+            }
+        }
     }
+}
+
+/// What is wrong with the rights that a line gives a heap's node, and what
+/// would be right.
+fn wrong_rights(heap: &Spec, node: &str, entry: &Entry) -> Option<(String, String)> {
+    let (pattern, mode) = (&entry.pattern, entry.mode);
+    let path = format!("{FOLDER}/{node}");
+    if is_platforms(node) && mode & 0o444 != 0o444 {
+        return Some((
+            format!("{pattern} has mode {mode:04o}: {path} is locked to others"),
+            "leave it to the platform's line, 0444 system system".to_owned(),
+        ));
+    }
+    if heap.contiguous && mode & 0o007 != 0 {
+        return Some((
+            format!("{pattern} has mode {mode:04o}: every process gets past it"),
+            format!("0440 {USER} {GROUP} lets the allocator in, and nobody else"),
+        ));
+    }
+    if !entry.lets_in(USER, GROUP) {
+        return Some((
+            format!("the allocator, {USER} and {GROUP}, may not read {path}"),
+            format!("0440 {USER} {GROUP} lets it"),
+        ));
+    }
+    (mode & 0o222 != 0).then(|| {
+        (
+            format!("{path} has mode {mode:04o}: nothing is ever written to it"),
+            format!("0440 {USER} {GROUP} is enough to allocate"),
+        )
+    })
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `.te` files, as far as the access to a heap's node is concerned: types,
-//! attributes, and allow rules on character devices. Macros that give a domain
-//! its attributes are known by name; permission macros by what they stand for.
+//! attributes, and allow rules on character devices. Permission macros are known
+//! by what they stand for, and of those that give a domain its attributes the two
+//! of HALs. The platform has more, `app_domain()` say: an attribute that comes
+//! only from them has no members here, and a rule for it is for whoever has it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +72,20 @@ impl Rules {
         for allow in self.allows.iter().filter(|allow| self.in_set(label, &allow.targets)) {
             let domains = self.types.keys().filter(|domain| self.in_set(domain, &allow.sources));
             users.extend(domains.map(|domain| (domain, &allow.place)));
+        }
+        users
+    }
+
+    /// Those that may use nodes of the type `label` by a name that is neither a
+    /// type nor an attribute of any: nobody knows here who that is.
+    pub fn unknown_users(&self, label: &str) -> BTreeSet<(&String, &Place)> {
+        let mut users = BTreeSet::new();
+        for allow in self.allows.iter().filter(|allow| self.in_set(label, &allow.targets)) {
+            let unknown = allow.sources.iter().filter(|word| {
+                !word.starts_with(['-', '*', '~'])
+                    && !self.types.keys().any(|name| name == *word || self.is(name, word))
+            });
+            users.extend(unknown.map(|word| (word, &allow.place)));
         }
         users
     }
@@ -160,9 +176,14 @@ fn expand(permissions: &[String]) -> BTreeSet<String> {
 }
 
 fn words(text: &str) -> Vec<String> {
-    let is_space = |c: char| c.is_whitespace() || "{}(),;".contains(c);
-    text.split(is_space).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    let is_space = |c: char| c.is_whitespace() || "{}(),;`'".contains(c);
+    // Of a condition within a set, what it holds counts.
+    let counts = |word: &&str| !word.is_empty() && *word != "userdebug_or_eng";
+    text.split(is_space).filter(counts).map(str::to_owned).collect()
 }
+
+/// What the statements that matter here begin with.
+const BEGINNINGS: [&str; 2] = ["allow ", "type"];
 
 /// Statements with the line they begin on. One ends with its semicolon, or, a
 /// macro's call, with its line.
@@ -170,7 +191,16 @@ fn statements(text: &str) -> Vec<(usize, String)> {
     let mut statements = Vec::new();
     let mut open: Option<(usize, String)> = None;
     for (line, content) in (1..).zip(text.lines()) {
-        let content = content.split('#').next().unwrap_or_default().trim();
+        let content = content.split('#').next().unwrap_or_default();
+        // A statement that a macro takes in quotes begins anew.
+        let inside = content.rsplit_once('`').map(|(_, inside)| inside.trim());
+        let begins =
+            |text: &&str| text.is_empty() || BEGINNINGS.iter().any(|b| text.starts_with(b));
+        let quoted = inside.filter(begins);
+        let content = quoted.unwrap_or(content.trim());
+        if quoted.is_some() {
+            open = None;
+        }
         if content.is_empty() {
             continue;
         }
@@ -222,6 +252,30 @@ mod tests {
         );
         assert!(rules.granted("init", "heap").contains("write"));
         assert!(!rules.granted("init", "heap").contains("open"));
+    }
+
+    #[test]
+    fn an_attribute_that_only_macros_give_is_nobody_that_is_known() {
+        let rules = rules(
+            "type heap, dev_type;\ntype cam, domain;\napp_domain(untrusted_app)\n\
+             allow { appdomain -shell cam } dev_type:chr_file ioctl;\n\
+             allow domain heap:chr_file open;\n",
+        );
+        let unknown: Vec<_> = rules.unknown_users("heap").into_iter().collect();
+        assert_eq!(unknown, [(&"appdomain".to_owned(), &Place { file: "x.te".into(), line: 4 })]);
+    }
+
+    #[test]
+    fn rules_inside_of_macros_count() {
+        let rules = rules(
+            "type heap;\ntype a, domain;\ntype b, domain;\ntype c, domain;\n\
+             userdebug_or_eng(`\n  allow a heap:chr_file open;\n')\n\
+             ifdef(`x', `allow b heap:chr_file open;')\n\
+             allow { domain -a userdebug_or_eng(`-b') } heap:chr_file read;\n",
+        );
+        assert!(rules.unknown_users("heap").is_empty());
+        let names: Vec<_> = rules.users("heap").into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a", "b", "c"]);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! `ueventd.rc`: mode and owner of device nodes, a line each.
 
 use super::{Place, Text};
-use dmaheap_dmabuf::node::FOLDER;
 
 /// The lines of all files, in their order.
 #[derive(Debug)]
@@ -45,11 +44,6 @@ impl Nodes {
     /// The line that counts for this node: the last that matches.
     pub fn of(&self, path: &str) -> Option<&Entry> {
         self.0.iter().rev().find(|entry| entry.matches(path))
-    }
-
-    /// The lines about heaps.
-    pub fn of_heaps(&self) -> impl Iterator<Item = &Entry> {
-        self.0.iter().filter(|entry| entry.pattern.starts_with(FOLDER))
     }
 }
 

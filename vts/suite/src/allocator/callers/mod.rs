@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use nix::sys::sysinfo::sysinfo;
 
 use self::held::Way;
-use self::peer::{CAMERASERVER, Identity, Peer, SURFACEFLINGER, app, given, isolated, vendor};
+use self::peer::{CAMERASERVER, Identity, Peer, SURFACEFLINGER, app, given, sandbox, vendor};
 use super::shortage::oom_kills;
 use crate::baseline;
 use crate::harness::{Outcome, effort};
@@ -34,7 +34,7 @@ const OF_ONE_UID: u32 = 16;
 /// Tests of what they are promised, and of the books.
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("callers::an_app_and_its_isolated_process_leave_the_camera_its_frames", two_of_one),
+        trial("callers::an_app_and_the_sandbox_of_its_sdk_leave_the_camera_its_frames", two_of_one),
         trial("callers::an_app_leaves_the_compositor_its_framebuffers", framebuffers),
         trial("callers::twenty_uids_leave_what_is_kept_for_others", twenty),
         trial("callers::apps_together_leave_others_a_share", class),
@@ -60,7 +60,7 @@ fn fill(peers: &mut [Peer], want: Want) -> Result<u32> {
 }
 
 fn two_of_one() -> Outcome {
-    let mut greedy = start([app(1), isolated(1)])?;
+    let mut greedy = start([app(1), sandbox(1)])?;
     assert!(fill(&mut greedy, Want::Preview)? > 0, "an app has a preview as well");
     Peer::start(CAMERASERVER)?.must_take(Want::Preview, FRAMES)
 }

@@ -58,14 +58,15 @@ pub const fn app(n: u32) -> Identity {
     Identity { uid: 10_000 + n, domain: "untrusted_app" }
 }
 
-/// An isolated process.
-pub const fn isolated(n: u32) -> Identity {
-    Identity { uid: 99_000 + n, domain: "isolated_app" }
+/// Where the code of the n-th app's SDKs runs. Its isolated processes are no clients: the platform lets
+/// them use what others allocate.
+pub const fn sandbox(n: u32) -> Identity {
+    Identity { uid: 20_000 + n, domain: "sdk_sandbox_34" }
 }
 
 /// A service of the vendor's, of no class in particular.
 pub const fn vendor(n: u32) -> Identity {
-    Identity { uid: 2900 + n, domain: "hal_camera_default" }
+    Identity { uid: 2900 + n, domain: "mediacodec" }
 }
 
 /// A process that takes orders. It ends, with all that it holds, when this is dropped.

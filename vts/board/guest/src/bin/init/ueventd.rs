@@ -61,9 +61,9 @@ mod tests {
 
     #[test]
     fn a_permission_line_is_pattern_mode_user_group() {
-        let rule = parse_line("/dev/dma_heap/system  0440 system graphics # all").unwrap();
+        let rule = parse_line("/dev/dma_heap/camera@5*  0440 system graphics # all").unwrap();
         let expected = Rule {
-            pattern: "/dev/dma_heap/system",
+            pattern: "/dev/dma_heap/camera@5*",
             mode: 0o440,
             user: "system",
             group: "graphics",
