@@ -11,6 +11,9 @@ fn allocator(line: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_allocator")).args(words).output().unwrap()
 }
 
+/// The same, of all boards.
+const BOARDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../etc");
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -29,6 +32,33 @@ fn explain_names_rule_heap_node_and_layout() {
         "not reached",
     ] {
         assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+    }
+}
+
+/// What a camera HAL's streams ask for: preview, recording, a still for the CPU, reprocessing.
+#[test]
+fn explain_answers_a_camera_hal_with_the_cameras_region_on_every_board() {
+    let regions = [
+        ("virt", "camera@54000000"),
+        ("hikey", "camera@30000000"),
+        ("hikey960", "camera@60000000"),
+    ];
+    for (board, region) in regions {
+        for usage in [
+            "CAMERA_OUTPUT,GPU_TEXTURE,COMPOSER_OVERLAY",
+            "CAMERA_OUTPUT,VIDEO_ENCODER",
+            "CAMERA_OUTPUT,CPU_READ_OFTEN",
+            "CAMERA_OUTPUT,CAMERA_INPUT",
+        ] {
+            let output = allocator(&format!(
+                "explain --usage {usage} --format IMPLEMENTATION_DEFINED --size 1920x1080 \
+                 --as uid=1047 --policy {BOARDS}/{board}/heaps.toml",
+            ));
+            let said = text(&output.stdout);
+            let heap = format!("heap     camera (first choice, contiguous), nodes {region}");
+            assert!(said.contains(&heap), "{board}: {usage}: {said}{}", text(&output.stderr));
+            assert!(said.contains("(NV12)") && output.status.success(), "{board}: {said}");
+        }
     }
 }
 
