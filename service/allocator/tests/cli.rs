@@ -234,26 +234,6 @@ fn check_accepts_what_is_shipped() {
     assert!(text(&output.stdout).contains("files: 1, errors: 0, warnings: 0"));
 }
 
-/// A heap's size stands in the policy and in the device tree, and the two have to agree.
-#[test]
-fn check_compares_the_size_of_a_heap_with_that_of_its_region() {
-    let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/../../kernel/board/virt.dtso");
-    // Without a size nothing can be kept.
-    let kept = "keep = { size = \"32 MiB\", callers = [\"cameraserver\"] }\n";
-    let policy = std::fs::read_to_string(VIRT).unwrap();
-    assert!(policy.contains(kept));
-    let policy = policy.replace(kept, "");
-    for (written, said) in [("size = \"96 MiB\"", "96 MiB"), ("", "not said")] {
-        let file = std::env::temp_dir().join(format!("size-{}.toml", std::process::id()));
-        std::fs::write(&file, policy.replace("size = \"64 MiB\"", written)).unwrap();
-        let output = allocator(&format!("check --device-tree {tree} {}", file.display()));
-        std::fs::remove_file(&file).unwrap();
-        let complaint = format!("the size of heap camera is {said}, and its region has 64 MiB");
-        assert!(text(&output.stdout).contains(&complaint), "{}", text(&output.stdout));
-        assert_eq!(output.status.code(), Some(1));
-    }
-}
-
 #[test]
 fn the_service_does_not_start_with_a_broken_policy() {
     let output = allocator("--policy /dev/null");
