@@ -59,7 +59,7 @@ impl Findings {
         self.push(Severity::Warning, line, message.into(), hint.into());
     }
 
-    fn push(&mut self, severity: Severity, line: usize, message: String, hint: String) {
+    pub(crate) fn push(&mut self, severity: Severity, line: usize, message: String, hint: String) {
         self.all.push(Finding { severity, line, message, hint });
     }
 

@@ -2,6 +2,9 @@
 //! The chain node, owner, label, rule, policy file: whole for every board, and each way to break it
 //! caught, by the compiler, by a neverallow rule or by `allocator check`, whichever it must be.
 
+#[path = "chain/regions.rs"]
+mod regions;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -317,9 +320,12 @@ fn setools(tool: &str, arguments: &[&str], policy: &Path) -> String {
 /// What is wrong along the chains of this policy file's heaps.
 fn findings(file: &Path, board: &Board) -> String {
     let (text, name) = (fs::read_to_string(file).unwrap(), file.to_string_lossy());
-    let (policy, _) = Policy::parse(&name, &text).unwrap();
+    let (policy, own) = match Policy::parse(&name, &text) {
+        Ok((policy, own)) => (policy, own),
+        Err(error) => return error.to_string(),
+    };
     let found = chain::check(&policy, &name, &text, board).unwrap();
-    found.iter().map(ToString::to_string).collect()
+    std::iter::once(own).chain(found).map(|findings| findings.to_string()).collect()
 }
 
 #[test]

@@ -31,8 +31,9 @@ usage: allocator [--policy FILE]
        allocator check [--json] [--sepolicy DIR]... [--ueventd FILE]...
                        [--device-tree FILE]... FILE...
            validate policy files; with a board's other files, which are not on
-           it, also that each heap has a node, an owner, a label and the rules
-           it needs, and no more of them
+           it, also that each heap has a region, an owner, a label and the rules
+           it needs, and no more of them, and each region a heap; device trees
+           are blobs or sources, each laid over those before it
        allocator dump [--json]
            the state of the running service
 ";

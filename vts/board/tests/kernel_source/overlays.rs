@@ -1,83 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The overlays of boards on the kernel's own device trees.
+//! The overlays of boards on the kernel's own device trees, and the boards' other files beside them.
 
 use std::fs;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use board::{boards, repository, source};
+use board::{boards, repository, sepolicy, source};
+use dmaheap_allocator::Policy;
+use dmaheap_allocator::policy::chain::{self, Board};
 
 use crate::{Failure, Outcome, printed};
 
-/// An overlay, the kernel's source of the tree it belongs to, and the regions there afterwards.
-struct Case {
-    overlay: &'static str,
-    base: &'static str,
-    held: (&'static str, Range<u64>),
-}
-
-const HIKEY: Case = Case {
-    overlay: "hi6220-hikey.dtso",
-    base: "hi6220-hikey.dts",
-    held: ("camera@30000000", 0x3000_0000..0x3400_0000),
-};
-const HIKEY_960: Case = Case {
-    overlay: "hi3660-hikey960.dtso",
-    base: "hi3660-hikey960.dts",
-    held: ("camera@60000000", 0x6000_0000..0x6800_0000),
-};
-
 #[test]
-fn hikey_gets_a_held_camera_region_beside_its_default_area() -> Outcome {
-    check(&HIKEY)
+fn the_chain_of_hikey_is_whole_over_the_kernels_device_tree() -> Outcome {
+    check("hikey", "hi6220-hikey", "camera@30000000")
 }
 
 #[test]
-fn hikey_960_gets_a_default_area_and_a_held_camera_region() -> Outcome {
-    check(&HIKEY_960)
+fn the_chain_of_hikey_960_is_whole_over_the_kernels_device_tree() -> Outcome {
+    check("hikey960", "hi3660-hikey960", "camera@60000000")
 }
 
-fn check(case: &Case) -> Outcome {
+/// The board's files have nothing wrong, neither beside the tree that fdtoverlay makes, of a base with
+/// symbols or without, nor beside the two trees that it is made of; beside the base alone they have.
+fn check(board: &str, name: &str, camera: &str) -> Outcome {
     let here = tempfile::tempdir()?;
+    let overlay = repository().join(format!("kernel/board/{name}.dtso"));
     for symbols in [false, true] {
-        let base = base(case.base, symbols, here.path())?;
-        let tree = merged(&base, case.overlay, here.path())?;
-        let (name, place) = &case.held;
-        let camera = format!("/reserved-memory/{name}");
-        assert_eq!(property(&tree, &camera, "compatible", "s")?, "shared-dma-pool");
-        assert_eq!(property(&tree, &camera, "reusable", "s")?, "");
-        assert_eq!(property(&tree, &camera, "dmaheap,held", "s")?, "best-fit");
-        assert_eq!(ranges(&tree, &camera)?, vec![place.clone()]);
-
-        let default = "/reserved-memory/linux,cma";
-        assert_eq!(property(&tree, default, "compatible", "s")?, "shared-dma-pool");
-        assert_eq!(property(&tree, default, "reusable", "s")?, "");
-        assert_eq!(property(&tree, default, "linux,cma-default", "s")?, "");
-        assert_eq!(property(&tree, default, "size", "x")?, "0 8000000");
-
-        lies_in_memory_of_its_own(&tree, place)?;
+        let base = base(&format!("{name}.dts"), symbols, here.path())?;
+        let merged = merged(&base, &overlay, here.path())?;
+        let property = |node: &str, name: &str| {
+            let node = format!("/reserved-memory/{node}");
+            printed(Command::new("fdtget").arg(&merged).args([&node, name]))
+        };
+        assert_eq!(property(camera, "dmaheap,held")?, b"best-fit\n");
+        property("linux,cma", "linux,cma-default")?;
+        for trees in [vec![merged.clone()], vec![base.clone(), overlay.clone()]] {
+            assert_eq!(findings(board, trees)?, "");
+        }
+        let found = findings(board, vec![base])?;
+        assert!(found.contains("heap camera has no node"), "{found}");
     }
     Ok(())
 }
 
-/// The region is memory, unless the boot loader says what is, and nobody else's.
-fn lies_in_memory_of_its_own(tree: &Path, place: &Range<u64>) -> Outcome {
-    for memory in children(tree, "/")?.iter().filter(|name| name.starts_with("memory@")) {
-        let memory = ranges(tree, &format!("/{memory}"))?;
-        let known = memory.iter().any(|range| !range.is_empty());
-        let within = |range: &Range<u64>| range.start <= place.start && place.end <= range.end;
-        assert!(!known || memory.iter().any(within), "{place:x?} is not in {memory:x?}");
-    }
-    let mut meeting = Vec::new();
-    for other in children(tree, "/reserved-memory")? {
-        let other = ranges(tree, &format!("/reserved-memory/{other}")).unwrap_or_default();
-        meeting.extend(
-            other.into_iter().filter(|range| range.start < place.end && place.start < range.end),
-        );
-    }
-    assert_eq!(meeting, std::slice::from_ref(place), "reserved for more than one");
-    Ok(())
+/// All that `allocator check` finds.
+fn findings(board: &str, device_tree: Vec<PathBuf>) -> Result<String, Failure> {
+    let etc = repository().join("service/etc");
+    let file = etc.join(board).join("heaps.toml");
+    let (text, name) = (fs::read_to_string(&file)?, file.display().to_string());
+    let board = Board {
+        sepolicy: vec![sepolicy::platform(), sepolicy::vendor()],
+        ueventd: vec![etc.join("ueventd.rc")],
+        device_tree,
+    };
+    let (policy, own) = Policy::parse(&name, &text)?;
+    let found = chain::check(&policy, &name, &text, &board)?;
+    Ok(std::iter::once(own).chain(found).map(|findings| findings.to_string()).collect())
 }
 
 /// The kernel's device tree from its source, as its own build makes it.
@@ -97,10 +76,9 @@ fn base(name: &str, symbols: bool, folder: &Path) -> Result<PathBuf, Failure> {
     Ok(tree)
 }
 
-fn merged(base: &Path, overlay: &str, folder: &Path) -> Result<PathBuf, String> {
+fn merged(base: &Path, overlay: &Path, folder: &Path) -> Result<PathBuf, String> {
     let blob = folder.join("overlay.dtbo");
-    let overlay = repository().join("kernel/board").join(overlay);
-    let words = compile(&overlay, &blob, &["-@", "-Wno-avoid_unnecessary_addr_size"])?;
+    let words = compile(overlay, &blob, &["-@", "-Wno-avoid_unnecessary_addr_size"])?;
     if !words.is_empty() {
         return Err(format!("dtc says of {}:\n{words}", overlay.display()));
     }
@@ -115,32 +93,4 @@ fn compile(source: &Path, blob: &Path, flags: &[&str]) -> Result<String, String>
     dtc.args(flags).args(["-I", "dts", "-O", "dtb", "-o"]).arg(blob).arg(source);
     let (fine, words) = crate::said(dtc.stdin(Stdio::null()))?;
     if fine { Ok(words) } else { Err(format!("{dtc:?}: {words}")) }
-}
-
-/// A property as fdtget prints it: type `s` for strings, `x` for hexadecimal cells.
-fn property(tree: &Path, node: &str, name: &str, kind: &str) -> Result<String, String> {
-    fdtget(tree, &["-t", kind], &[node, name])
-}
-
-fn children(tree: &Path, node: &str) -> Result<Vec<String>, String> {
-    Ok(fdtget(tree, &["-l"], &[node])?.lines().map(str::to_owned).collect())
-}
-
-fn fdtget(tree: &Path, flags: &[&str], what: &[&str]) -> Result<String, String> {
-    let value = printed(Command::new("fdtget").args(flags).arg(tree).args(what))?;
-    Ok(String::from_utf8_lossy(&value).trim().to_owned())
-}
-
-/// The ranges of `reg`, of two cells for address and size each.
-fn ranges(tree: &Path, node: &str) -> Result<Vec<Range<u64>>, String> {
-    let cells = property(tree, node, "reg", "x")?;
-    let cells: Result<Vec<u64>, _> =
-        cells.split_whitespace().map(|cell| u64::from_str_radix(cell, 16)).collect();
-    let cells = cells.map_err(|error| format!("{node}/reg: {error}"))?;
-    let wide = |high: u64, low: u64| high << 32 | low;
-    let range = |cells: &[u64]| match cells {
-        &[a, b, c, d] => Ok(wide(a, b)..wide(a, b) + wide(c, d)),
-        odd => Err(format!("{node}/reg ends with {odd:x?}")),
-    };
-    cells.chunks(4).map(range).collect()
 }

@@ -8,9 +8,11 @@
 //! what is missing, and what is open to more than it should be, is a finding
 //! in the file where it would be mended.
 
+mod blob;
 mod contexts;
-mod region;
+mod regions;
 mod rules;
+mod tree;
 mod ueventd;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,10 +26,10 @@ use super::model::Policy;
 use super::read;
 use super::source::{self, Source};
 use crate::error::{Error, Result};
-use crate::finding::Findings;
+use crate::finding::{Findings, Severity};
 use contexts::Contexts;
-use region::Region;
 use rules::Rules;
+use tree::Tree;
 use ueventd::{Entry, Nodes};
 
 /// The allocator's domain, and who it runs as: those of its `.rc` file.
@@ -59,7 +61,7 @@ pub struct Board {
     pub sepolicy: Vec<PathBuf>,
     /// `ueventd.rc` files; later lines win.
     pub ueventd: Vec<PathBuf>,
-    /// Sources of the device tree and its overlays.
+    /// The device tree and its overlays, blobs or sources; each is laid over those before it.
     pub device_tree: Vec<PathBuf>,
 }
 
@@ -70,7 +72,7 @@ pub struct Board {
 pub fn check(policy: &Policy, file: &str, text: &str, board: &Board) -> Result<Vec<Findings>> {
     let mut chain = Chain { source: Source(text), file: file.to_owned(), found: BTreeMap::new() };
     if !board.device_tree.is_empty() {
-        chain.device_tree(policy, &read_all(&board.device_tree)?);
+        chain.device_tree(policy, &Tree::read(&board.device_tree)?);
     }
     if !board.ueventd.is_empty() {
         chain.modes(policy, &Nodes::parse(&read_all(&board.ueventd)?));
@@ -131,42 +133,19 @@ struct Chain<'t> {
 
 impl Chain<'_> {
     fn error(&mut self, place: Place, message: String, hint: String) {
+        self.note(Severity::Error, place, message, hint);
+    }
+
+    fn note(&mut self, severity: Severity, place: Place, message: String, hint: String) {
         let findings = self.found.entry(place.file.clone());
-        findings.or_insert_with(|| Findings::new(&place.file)).error(place.line, message, hint);
+        let findings = findings.or_insert_with(|| Findings::new(&place.file));
+        findings.push(severity, place.line, message, hint);
     }
 
     /// Where the policy file has this of a heap.
     fn place(&self, heap: &Spec, key: &str) -> Place {
         let line = self.source.line(&source::heap(&heap.name), 0, key);
         Place { file: self.file.clone(), line }
-    }
-
-    /// Boards call the same memory differently: one of a heap's nodes will do.
-    fn device_tree(&mut self, policy: &Policy, trees: &[Text]) {
-        for (_, heap) in policy.heaps.iter() {
-            let name = &heap.name;
-            let region =
-                |node: &String| trees.iter().find_map(|(_, tree)| Region::find(tree, node));
-            let region = heap.nodes.iter().find_map(region);
-            if region.is_none() && !heap.nodes.iter().any(|node| BUILT_IN.contains(&node.as_str()))
-            {
-                self.error(
-                    self.place(heap, "nodes"),
-                    format!("heap {name} has no node: the device tree has none of its regions"),
-                    format!("add a /reserved-memory node {}", heap.nodes.join(" or ")),
-                );
-            }
-            if let Some(Region { size: Some(size) }) = region
-                && heap.size != Some(size)
-            {
-                let said = heap.size.map_or("not said".to_owned(), |said| said.to_string());
-                self.error(
-                    self.place(heap, "size"),
-                    format!("the size of heap {name} is {said}, and its region has {size}"),
-                    format!("size = \"{size}\": clients are promised what is smaller"),
-                );
-            }
-        }
     }
 
     fn modes(&mut self, policy: &Policy, files: &Nodes) {

@@ -4,16 +4,17 @@
 use dmaheap_buffer::Bytes;
 
 use super::Checker;
-use crate::policy::caller::{ClassId, Classes};
-use crate::policy::heaps::Spec;
+use crate::policy::caller::{Callers, ClassId, Classes};
+use crate::policy::heaps::{HeapId, Spec};
 use crate::policy::limits::{Amount, Keep};
+use crate::policy::rule::Rule;
 use crate::policy::source;
 
 impl<'a> Checker<'a> {
     pub(super) fn limits(&mut self) {
-        for (_, spec) in self.policy.heaps.iter() {
+        for (id, spec) in self.policy.heaps.iter() {
             self.limits_fit(spec);
-            self.keep(spec);
+            self.keep(id, spec);
             self.reserve(spec);
         }
         self.classes();
@@ -46,7 +47,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn keep(&mut self, spec: &'a Spec) {
+    fn keep(&mut self, id: HeapId, spec: &'a Spec) {
         let (name, line) = (&spec.name, self.at(spec, "keep"));
         match (spec.size, &spec.keep) {
             (None, Some(_)) => self.findings.error(
@@ -67,6 +68,23 @@ impl<'a> Checker<'a> {
             ),
             _ => {}
         }
+        if let Some(keep) = spec.keep.as_ref().filter(|keep| self.is_closed(id, keep)) {
+            let message = format!(
+                "no rule leads {} to heap {name}, which keeps {} for them",
+                keep.callers.names().join(" or "),
+                keep.size
+            );
+            self.findings.warning(line, message, "name them in a rule for it, or keep nothing");
+        }
+    }
+
+    /// Whether every rule that leads to the heap is for others than those it keeps memory for.
+    fn is_closed(&self, id: HeapId, keep: &Keep) -> bool {
+        let leads = |rule: &&Rule| rule.heap == id || rule.fallbacks().any(|(_, heap)| heap == id);
+        let mut rules = self.policy.rules.iter().filter(leads).peekable();
+        let is_for = |callers: &Callers| callers.classes.intersects(keep.callers.classes);
+        // What no rule leads to is told as a heap that nobody uses.
+        rules.peek().is_some() && !rules.any(|rule| rule.callers.as_ref().is_none_or(is_for))
     }
 
     fn reserve(&mut self, spec: &'a Spec) {
