@@ -215,7 +215,7 @@ impl Allocator {
 
     fn degrade(&self, rule: &Rule, heap: HeapId, error: &Error) {
         let heap = &self.policy.heaps.of(heap).name;
-        log::warn!("{error}; rule {} degrades to heap {heap}", rule.name);
+        log::warn!("{}; rule {} degrades to heap {heap}", error.in_full(), rule.name);
     }
 
     fn allocate_one<'a>(
@@ -269,7 +269,7 @@ impl Allocator {
         admission: &mut Admission<'a>,
     ) -> Result<(HeapId, Memory)> {
         let (size, who) = (plan.layout.size(), admission.who);
-        let error = match self.heaps().of(admission.heap).serve(size, who) {
+        let error = match self.serve(admission.heap, size, who) {
             Ok(memory) => return Ok((admission.heap, memory)),
             Err(error) => error,
         };
@@ -280,10 +280,22 @@ impl Allocator {
                 let flight = self.memory.headroom.admit(self.policy.scattered(&need))?;
                 admission.flights.push(flight);
                 self.degrade(plan.rule, heap, &error);
-                Ok((heap, self.heaps().of(heap).serve(size, who)?))
+                Ok((heap, self.serve(heap, size, who)?))
             }
             _ => Err(error),
         }
+    }
+
+    /// A buffer of this heap. Where it has no room, the error knows who has it.
+    fn serve(&self, id: HeapId, size: Bytes, who: Who<'_>) -> Result<Memory> {
+        let heap = self.heaps().of(id);
+        heap.serve(size, who).map_err(|mut error| {
+            if let Error::HeapExhausted { shortage: Some(shortage), .. } = &mut error {
+                shortage.note(self.accounts.holders(id));
+                heap.note_holders(shortage.holders());
+            }
+            error
+        })
     }
 }
 

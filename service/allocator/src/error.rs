@@ -10,6 +10,7 @@ use dmaheap_dmabuf::Refusal;
 use nix::errno::Errno;
 
 use crate::finding::Findings;
+use crate::shortage::Shortage;
 
 /// What this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -147,7 +148,7 @@ pub enum Error {
         threads: usize,
     },
     /// The heap has a device, but gave no memory.
-    #[error("heap {heap} ({node}) could not give {size}: {cause}")]
+    #[error("heap {heap} ({node}) could not give {size}: {cause}{}", left(shortage.as_ref()))]
     HeapExhausted {
         /// Its logical name.
         heap: String,
@@ -157,6 +158,8 @@ pub enum Error {
         size: Bytes,
         /// What the kernel said.
         cause: Errno,
+        /// What was left of it, where that is known.
+        shortage: Option<Shortage>,
     },
     /// Something other than a heap refused.
     #[error("{what} failed: {cause}")]
@@ -180,6 +183,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// For the log: with those who hold what the heap has not.
+    pub fn in_full(&self) -> String {
+        match self {
+            Error::HeapExhausted { shortage: Some(shortage), .. } => {
+                let holders = shortage.holders().map(|holders| format!("; {holders}"));
+                format!("{self}{}", holders.unwrap_or_default())
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// The code that a client sees.
     ///
     /// | code | when | clients do |
@@ -224,6 +238,10 @@ impl Error {
             | Error::Policy(_) => AllocationError::NO_RESOURCES,
         }
     }
+}
+
+fn left(shortage: Option<&Shortage>) -> String {
+    shortage.map_or_else(String::new, |shortage| format!("; {shortage}"))
 }
 
 fn list(refusals: &[Refusal]) -> String {

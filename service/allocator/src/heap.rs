@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::headroom::Headroom;
 use crate::policy::{Reserve, Spec, Who};
 use crate::refill::Refill;
+use crate::shortage::Shortage;
 use crate::stock::Stock;
 
 /// A heap, open or not.
@@ -50,6 +51,8 @@ pub struct Counters {
     pub failed: u64,
     /// Why, the last time.
     pub last_failure: Option<String>,
+    /// Who held its memory then, which is not for everybody.
+    pub last_holders: Option<String>,
 }
 
 /// A dma-buf.
@@ -134,9 +137,15 @@ impl Heap {
             Err(error) => {
                 counters.failed = counters.failed.saturating_add(1);
                 counters.last_failure = Some(error.to_string());
+                counters.last_holders = None;
             }
         }
         result
+    }
+
+    /// Notes who held its memory when it last failed.
+    pub fn note_holders(&self, holders: Option<String>) {
+        self.lock_counters().last_holders = holders;
     }
 
     fn serve_uncounted(&self, size: Bytes, who: Who<'_>) -> Result<Memory> {
@@ -197,6 +206,9 @@ impl Heap {
                 node: device.name().to_owned(),
                 size,
                 cause,
+                shortage: (self.spec.contiguous)
+                    .then(|| Shortage::of(device.name(), size))
+                    .flatten(),
             },
         }
     }

@@ -42,6 +42,7 @@ pub mod policy;
 pub mod refill;
 pub mod request;
 pub mod service;
+pub mod shortage;
 pub mod stock;
 mod sys;
 

@@ -104,7 +104,7 @@ impl Service {
                 AllocationError::NO_RESOURCES => log::Level::Warn,
                 _ => log::Level::Debug,
             };
-            log::log!(level, "no buffer for uid {}: {error}", who.caller.uid);
+            log::log!(level, "no buffer for uid {}: {}", who.caller.uid, error.in_full());
             self.allocator.accounts().fail(who, &error);
             binder::service_error(error.code(), &error.to_string())
         })

@@ -195,6 +195,24 @@ impl Books {
         holdings.map(|holding| holding.ledger.clone()).collect()
     }
 
+    /// Those of one heap.
+    pub fn ledgers_of(&self, heap: HeapId) -> Vec<Arc<Ledger>> {
+        let holdings = self.accounts.values().filter_map(|account| account.holdings.get(&heap));
+        holdings.map(|holding| holding.ledger.clone()).collect()
+    }
+
+    /// What lives of one heap, by uid.
+    pub fn holders(&self, heap: HeapId) -> Vec<(u32, Held)> {
+        let mut all = BTreeMap::<u32, Held>::new();
+        for (caller, account) in self.accounts() {
+            let live = account.holdings.get(&heap).map(|holding| holding.live);
+            if let Some(live) = live.filter(|live| *live != Held::default()) {
+                all.entry(caller.uid).or_default().join(&live);
+            }
+        }
+        all.into_iter().collect()
+    }
+
     /// Notes that all were swept. Those of holders that died are gone now.
     pub fn swept_all(&mut self) {
         self.left = self.ledgers;

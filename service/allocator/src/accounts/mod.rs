@@ -230,6 +230,14 @@ impl Accounts {
         }
     }
 
+    /// What each uid holds of a heap, as of now.
+    pub fn holders(&self, heap: HeapId) -> Vec<(u32, Held)> {
+        let ledgers = self.lock().ledgers_of(heap);
+        // If it fails, all may still live.
+        let _ = self.sweep(&ledgers);
+        self.lock().holders(heap)
+    }
+
     fn sweep_all(&self) {
         let ledgers = self.lock().ledgers();
         let unknown = self.sweep(&ledgers).err().map(|error| error.to_string());

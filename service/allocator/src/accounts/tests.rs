@@ -101,6 +101,23 @@ impl Accounts {
 }
 
 #[test]
+fn holders_of_a_heap_are_those_whose_buffers_live() {
+    let accounts = accounts();
+    let hal = Caller { uid: CAMERASERVER, context: Some("u:r:hal_camera_default:s0".into()) };
+    let server = caller(CAMERASERVER);
+    let _frame = accounts.allocate(&hal, "camera", 3).unwrap();
+    let second = accounts.allocate(&server, "camera", 2).unwrap();
+    let gone = accounts.allocate(&caller(APP), "camera", 1).unwrap();
+    let _other = accounts.allocate(&caller(APP), "other", 1).unwrap();
+    let camera = accounts.heap("camera");
+    let held = |buffers, pages| Held { buffers, metadata: 0, bytes: in_pages(pages) };
+    let both = vec![(CAMERASERVER, held(2, 5)), (APP, held(1, 1))];
+    assert_eq!(accounts.holders(camera), both);
+    drop((second, gone));
+    assert_eq!(accounts.holders(camera), [(CAMERASERVER, held(1, 3))]);
+}
+
+#[test]
 fn a_uid_at_its_limit_is_refused_until_it_releases() {
     let (accounts, one) = (accounts(), caller(1));
     let first = accounts.allocate(&one, "camera", 6).unwrap();

@@ -86,6 +86,8 @@ pub struct HeapReport {
     served: u64,
     failed: u64,
     last_failure: Option<String>,
+    /// Who held its memory then; not for everybody.
+    last_holders: Option<String>,
     reserve: Vec<ShelfReport>,
     kernel_cma: Option<CmaReport>,
     kernel_region: Option<RegionReport>,
@@ -181,6 +183,7 @@ impl Report {
                 Reader::Privileged => ClassReport::all(policy, id, held.of(id)),
                 Reader::Uid(_) => Vec::new(),
             },
+            last_holders: heap.counters().last_holders.filter(|_| reader == Reader::Privileged),
             ..HeapReport::new(policy, id, heap, held.of(id))
         };
         Report {
@@ -234,6 +237,7 @@ impl HeapReport {
             served: counters.served,
             failed: counters.failed,
             last_failure: counters.last_failure,
+            last_holders: None,
             reserve: heap.reserve().iter().map(ShelfReport::new).collect(),
             kernel_region: node.as_deref().and_then(RegionReport::new),
             // An area is known by any of the heap's names, or by none.

@@ -79,7 +79,8 @@ impl fmt::Display for HeapReport {
         }
         writeln!(f, "    served   {}, failed {}", self.served, self.failed)?;
         if let Some(failure) = &self.last_failure {
-            writeln!(f, "    last     {failure}")?;
+            let holders = self.last_holders.as_ref().map(|holders| format!("; {holders}"));
+            writeln!(f, "    last     {failure}{}", holders.unwrap_or_default())?;
         }
         for shelf in &self.reserve {
             let ShelfReport { size, wanted, ready, hits } = shelf;
