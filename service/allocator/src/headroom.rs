@@ -91,9 +91,7 @@ impl Headroom {
 
     /// The same as of now: a dump shall not say what was so once.
     pub fn look_again(&self) -> Option<String> {
-        let mut state = self.lock();
-        state.blind = self.available().err();
-        state.blind.clone()
+        self.see(&mut self.lock()).err()
     }
 
     /// Lets a request of `size` in.
@@ -126,25 +124,26 @@ impl Headroom {
         if state.blind.is_none() && self.is_free(needed) {
             return Ok(());
         }
-        match self.available() {
-            Ok(available) => {
-                state.blind = None;
-                if needed < available {
-                    return Ok(());
-                }
-                let (in_flight, margin) = (state.in_flight, self.margin);
-                Err(Error::NoMemory { size, available, in_flight, margin })
-            }
-            Err(cause) => {
-                if state.blind.replace(cause.clone()).is_none() {
-                    log::error!(
-                        "what memory the system can spare is not known: {cause}; the policy \
-                         file's `blind` limits all scattered memory instead"
-                    );
-                }
-                Err(Error::Blind { size, cause })
-            }
+        let available = self.see(state).map_err(|cause| Error::Blind { size, cause })?;
+        if needed < available {
+            return Ok(());
         }
+        let (in_flight, margin) = (state.in_flight, self.margin);
+        Err(Error::NoMemory { size, available, in_flight, margin })
+    }
+
+    /// What is available, and a note of whether that could be told. It is said loudly when it no
+    /// longer can, whoever finds out.
+    fn see(&self, state: &mut State) -> std::result::Result<Bytes, String> {
+        let seen = self.available();
+        let before = std::mem::replace(&mut state.blind, seen.as_ref().err().cloned());
+        if let (None, Some(cause)) = (before, &state.blind) {
+            log::error!(
+                "what memory the system can spare is not known: {cause}; the policy file's \
+                 `blind` limits all scattered memory instead"
+            );
+        }
+        seen
     }
 
     /// Whether so much is free even if all of the CMA memory is. Only where it is

@@ -6,6 +6,7 @@ use std::any::Any;
 use std::env;
 use std::error::Error;
 use std::fmt;
+use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,9 +41,22 @@ const ROLE: &str = "SUITE_ROLE";
 /// Names the instance of the service to processes in a role.
 const INSTANCE: &str = "SUITE_INSTANCE";
 
-/// The role that this process was started in, if in any.
-pub fn role() -> Option<String> {
-    env::var(ROLE).ok()
+/// Plays the role that this process was started in, if in any.
+pub fn in_role(play: fn(role: &str) -> Outcome) -> Option<ExitCode> {
+    let role = env::var(ROLE).ok()?;
+    Some(match play(&role) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{role}: {error}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// From here on this process is of another SELinux domain; it must not have threads yet.
+pub fn take_on(context: &str) -> Outcome {
+    fs::write("/proc/self/attr/current", context)
+        .map_err(|error| format!("cannot become {context}: {error}").into())
 }
 
 static CHOSEN: OnceLock<String> = OnceLock::new();
@@ -110,14 +124,7 @@ impl Options {
 impl Program {
     /// Runs the tests one after the other, or plays the role that this process was started in.
     pub fn main(&self) -> ExitCode {
-        let Some(role) = role() else { return self.run(Options::parse()) };
-        match (self.play)(&role) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{role}: {error}");
-                ExitCode::FAILURE
-            }
-        }
+        in_role(self.play).unwrap_or_else(|| self.run(Options::parse()))
     }
 
     fn run(&self, options: Options) -> ExitCode {

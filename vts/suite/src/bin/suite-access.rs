@@ -7,12 +7,13 @@
 //! `suite-access --buffer CONTEXT` allocates over binder as that domain, and uses the buffer.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::process::ExitCode;
 
 use dmaheap_buffer::{Format, Usage};
 use dmaheap_suite::client::{Client, Request};
+use dmaheap_suite::harness::take_on;
 use dmaheap_suite::heap::Heap;
 use nix::unistd::{AccessFlags, Gid, Uid, access, setgid, setgroups, setuid};
 
@@ -43,9 +44,7 @@ fn become_another(context: &str) -> Result<()> {
     setgroups(&[GRAPHICS])?;
     setgid(GRAPHICS)?;
     setuid(SYSTEM)?;
-    fs::write("/proc/self/attr/current", context)
-        .map_err(|e| format!("cannot become {context}: {e}"))?;
-    Ok(())
+    take_on(context)
 }
 
 fn try_nodes(context: &str, nodes: &[String]) -> Result<()> {

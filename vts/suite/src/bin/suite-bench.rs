@@ -3,19 +3,13 @@
 
 use std::process::ExitCode;
 
-use dmaheap_suite::allocator::callers;
+use dmaheap_suite::allocator;
 use dmaheap_suite::bench::GROUPS;
 use dmaheap_suite::harness;
 
 fn main() -> ExitCode {
-    if harness::role().as_deref() == Some(callers::ROLE) {
-        return match callers::play() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("suite-bench: {error}");
-                ExitCode::FAILURE
-            }
-        };
+    if let Some(played) = harness::in_role(allocator::play) {
+        return played;
     }
     let mut all = Vec::new();
     for name in std::env::args().skip(1) {

@@ -16,7 +16,6 @@
 //! | `supported WANT` | `yes` or `no` |
 
 use std::error::Error;
-use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -29,7 +28,7 @@ use dmaheap_aidl::binder::Strong;
 
 use super::held::{Held, Way};
 use super::wants::Want;
-use crate::harness::{Outcome, again};
+use crate::harness::{Outcome, again, take_on};
 use crate::service::{connect, refusal};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -144,9 +143,7 @@ impl Drop for Peer {
 /// The role: takes orders until there are no more.
 pub fn play() -> Outcome {
     let domain = std::env::var(DOMAIN)?;
-    // Before there are other threads.
-    fs::write("/proc/self/attr/current", format!("u:r:{domain}:s0"))
-        .map_err(|error| format!("cannot become {domain}: {error}"))?;
+    take_on(&format!("u:r:{domain}:s0"))?;
     let mut side = Side { allocator: connect()?, held: Vec::new(), flood: Arc::default() };
     for order in io::stdin().lines() {
         let order = order?;
