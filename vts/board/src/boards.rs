@@ -26,6 +26,8 @@ pub struct Board {
     pub qemu: &'static str,
     /// QEMU's machine with its properties.
     pub machine: &'static str,
+    /// QEMU's devices beside those that every board has.
+    pub devices: &'static [&'static str],
     /// CPU model under emulation.
     pub cpu: &'static str,
     /// Cores.
@@ -78,7 +80,9 @@ const ARM64: Board = Board {
     debian_arch: "arm64",
     compiler_packages: &["g++-aarch64-linux-gnu", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
     qemu: "qemu-system-aarch64",
-    machine: "virt,gic-version=3",
+    machine: "virt,gic-version=3,iommu=smmuv3",
+    // A display, and a device behind the IOMMU.
+    devices: &["ramfb", "edu"],
     // The architecture's own pointer authentication is the costliest thing to emulate.
     cpu: "max,pauth-impdef=on",
     cores: 2,

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::boards::Board;
 use crate::error::{OnFile, Result};
+use crate::machine::escaped;
 use crate::place::repository;
 use crate::tool;
 
@@ -26,8 +27,7 @@ pub fn make(
     let base = folder.join("base.dtb");
     let tree = folder.join("board.dtb");
     let mut qemu = Command::new(qemu);
-    // In a property of QEMU's, a comma is written twice.
-    let place = base.display().to_string().replace(',', ",,");
+    let place = escaped(&base);
     qemu.args(machine).arg("-machine").arg(format!("dumpdtb={place}"));
     tool::output("asking QEMU for the machine's device tree", &mut qemu)?;
     let overlay = compiled(&overlay, folder)?;

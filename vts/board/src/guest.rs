@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use board_channel::files;
 use board_channel::wire::{self, Exit, Frame, Input, Stream};
+use tempfile::TempDir;
 
 use crate::boards::Board;
 use crate::cache::Cache;
 use crate::error::{Error, OnFile, Result};
 use crate::kernel::DriverFiles;
 use crate::machine::{self, Accelerator, Alarm, Machine, Parts};
+use crate::screen::Screen;
 use crate::{debian, devicetree, image, kernel, packages};
 
 /// From QEMU's start to the agent's `Ready`: two seconds, and many times that on a busy machine.
@@ -80,6 +82,8 @@ pub struct Guest {
     to: Writer,
     from: BufReader<ChildStdout>,
     timeout: Option<Duration>,
+    screen: Screen,
+    _folder: TempDir,
 }
 
 /// The way to the agent, shared with the thread that passes input on.
@@ -109,7 +113,8 @@ impl Built<'_> {
         };
         let alarm = machine.alarm(limit);
         let (to, from) = (Arc::new(Mutex::new(to)), BufReader::new(from));
-        let mut guest = Guest { machine, to, from, timeout: boot.timeout };
+        let screen = Screen::of(machine::monitor_of(&tree));
+        let mut guest = Guest { machine, to, from, timeout: boot.timeout, screen, _folder: folder };
         let ready = guest.receive("booting")?;
         drop(alarm);
         match ready {
@@ -252,6 +257,11 @@ impl Guest {
     /// What the guest's console has shown so far.
     pub fn console(&self) -> String {
         self.machine.console_text()
+    }
+
+    /// Its screen, for as long as the guest lives.
+    pub fn screen(&self) -> Screen {
+        self.screen.clone()
     }
 
     /// Ends the guest if a request takes longer than it may.

@@ -33,14 +33,21 @@ const SPACE_NEEDED: u64 = 3 * 1024;
 const IMAGES_KEPT: usize = 8;
 /// The driver's folder in the kernel tree.
 pub const DRIVER: &str = "drivers/dma-buf/heaps/dmaheap";
-/// The lines that hook it into its parent's Kconfig and Makefile.
-const HOOKS: [(&str, &str); 2] = [
+/// Its folders, as they are below `kernel/`: itself, and the test devices.
+const DRIVER_FOLDERS: [&str; 2] = ["", "devices"];
+/// The lines that hook both into their parent's Kconfig and Makefile.
+const HOOKS: [(&str, &str); 4] = [
     ("Kconfig", "source \"drivers/dma-buf/heaps/dmaheap/Kconfig\"\n"),
+    ("Kconfig", "source \"drivers/dma-buf/heaps/dmaheap/devices/Kconfig\"\n"),
     ("Makefile", "obj-y += dmaheap/\n"),
+    ("Makefile", "obj-y += dmaheap/devices/\n"),
 ];
+/// What kbuild compares objects with, a file for each option; without it, an object of another
+/// configuration looks up to date.
+const CONFIGURATION: &str = "include/config";
 const MARK: &str = ".building";
 
-/// The driver's files, by name.
+/// The driver's files, by their paths below `kernel/`.
 pub type DriverFiles = BTreeMap<String, Vec<u8>>;
 
 /// The bootable image, built if the cache does not have it; with another driver than this
@@ -106,11 +113,15 @@ impl<'a> Build<'a> {
             format!("building the kernel for {}", self.board.name),
             self.board.kernel_steps,
         );
-        kbuild.make(&[self.board.kernel_image], |line| {
+        let made = kbuild.make(&[self.board.kernel_image], |line| {
             if line.starts_with("  ") {
                 step.advance(1);
             }
-        })?;
+        });
+        // One that ended by itself, for whatever reason, has left whole objects only.
+        let mark = self.folder.join(MARK);
+        fs::remove_file(&mark).on("cannot remove", &mark)?;
+        made?;
         let built = self
             .folder
             .join("arch")
@@ -120,8 +131,6 @@ impl<'a> Build<'a> {
         let copy = image.with_extension("making");
         fs::copy(&built, &copy).on("cannot copy", &built)?;
         fs::rename(&copy, image).on("cannot rename to", image)?;
-        let mark = self.folder.join(MARK);
-        fs::remove_file(&mark).on("cannot remove", &mark)?;
         step.done();
         Ok(())
     }
@@ -174,43 +183,52 @@ fn source_version() -> Result<String> {
     )
 }
 
-/// The driver: sources, Kconfig and Makefile on the top level of `kernel/`.
+/// The driver's sources, Kconfig and Makefile, and those of the test devices.
 pub fn driver_files() -> Result<DriverFiles> {
-    let folder = repository().join("kernel");
+    let kernel = repository().join("kernel");
     let mut files = BTreeMap::new();
-    for entry in fs::read_dir(&folder).on("cannot read", &folder)? {
-        let path = entry.on("cannot read", &folder)?.path();
-        let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
-        let belongs =
-            name == "Kconfig" || name == "Makefile" || name.ends_with(".c") || name.ends_with(".h");
-        if belongs {
-            files.insert(name.to_owned(), fs::read(&path).on("cannot read", &path)?);
+    for folder in DRIVER_FOLDERS {
+        let folder = kernel.join(folder);
+        for path in entries(&folder)? {
+            let ending = path.extension().and_then(|ending| ending.to_str());
+            let is_named = ["Kconfig", "Makefile"].iter().any(|name| path.ends_with(name));
+            if is_named || matches!(ending, Some("c" | "h")) {
+                let name = path.strip_prefix(&kernel).unwrap_or(&path).to_string_lossy();
+                files.insert(name.into_owned(), fs::read(&path).on("cannot read", &path)?);
+            }
         }
     }
     Ok(files)
 }
 
+/// What is in a folder, by its paths.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).on("cannot read", folder)?;
+    entries.map(|entry| Ok(entry.on("cannot read", folder)?.path())).collect()
+}
+
 /// Makes the driver's folder in the tree equal to `files`. Unchanged files keep their times, so
 /// that kbuild leaves their objects alone.
 pub fn copy_driver(tree: &Path, files: &DriverFiles) -> Result<()> {
-    let folder = tree.join(DRIVER);
-    fs::create_dir_all(&folder).on("cannot make", &folder)?;
-    for entry in fs::read_dir(&folder).on("cannot read", &folder)? {
-        let path = entry.on("cannot read", &folder)?.path();
-        let known =
-            path.file_name().and_then(|n| n.to_str()).is_some_and(|n| files.contains_key(n));
-        if !known {
-            fs::remove_file(&path).on("cannot remove", &path)?;
+    let root = tree.join(DRIVER);
+    for folder in DRIVER_FOLDERS {
+        let folder = root.join(folder);
+        fs::create_dir_all(&folder).on("cannot make", &folder)?;
+        for path in entries(&folder)? {
+            let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy();
+            if path.is_file() && !files.contains_key(&*name) {
+                fs::remove_file(&path).on("cannot remove", &path)?;
+            }
         }
     }
     for (name, content) in files {
-        let path = folder.join(name);
+        let path = root.join(name);
         if fs::read(&path).ok().as_ref() != Some(content) {
             fs::write(&path, content).on("cannot write", &path)?;
         }
     }
     for (name, line) in HOOKS {
-        let path = folder.with_file_name(name);
+        let path = root.with_file_name(name);
         let text = fs::read_to_string(&path).on("cannot read", &path)?;
         if !text.contains(line) {
             fs::write(&path, text + line).on("cannot write", &path)?;
@@ -230,12 +248,10 @@ fn distrust_interrupted(folder: &Path) -> Result<()> {
 }
 
 fn remove_objects_since(folder: &Path, since: SystemTime) -> Result<()> {
-    for entry in fs::read_dir(folder).on("cannot read", folder)? {
-        let entry = entry.on("cannot read", folder)?;
-        let path = entry.path();
-        let metadata = entry.metadata().on("cannot read", &path)?;
+    for path in entries(folder)? {
+        let metadata = fs::symlink_metadata(&path).on("cannot read", &path)?;
         let is_output = path.extension().is_none_or(|e| e == "o" || e == "a");
-        if metadata.is_dir() {
+        if metadata.is_dir() && !path.ends_with(CONFIGURATION) {
             remove_objects_since(&path, since)?;
         } else if is_output && metadata.modified().is_ok_and(|at| at >= since) {
             fs::remove_file(&path).on("cannot remove", &path)?;
@@ -280,16 +296,16 @@ mod tests {
             fs::write(heaps.join(name), "# first line\n").unwrap();
         }
         let file = |name: &str, content: &str| (name.to_owned(), content.as_bytes().to_vec());
-        copy_driver(tree.path(), &[file("a.c", "1"), file("b.c", "1")].into()).unwrap();
+        copy_driver(tree.path(), &[file("devices/a.c", "1"), file("b.c", "1")].into()).unwrap();
         let b = heaps.join("dmaheap/b.c");
         let before = fs::metadata(&b).unwrap().modified().unwrap();
-        copy_driver(tree.path(), &[file("b.c", "1"), file("c.c", "2")].into()).unwrap();
+        copy_driver(tree.path(), &[file("b.c", "1"), file("devices/c.c", "2")].into()).unwrap();
 
-        assert!(!heaps.join("dmaheap/a.c").exists());
-        assert_eq!(fs::read(heaps.join("dmaheap/c.c")).unwrap(), b"2");
+        assert!(!heaps.join("dmaheap/devices/a.c").exists());
+        assert_eq!(fs::read(heaps.join("dmaheap/devices/c.c")).unwrap(), b"2");
         assert_eq!(fs::metadata(&b).unwrap().modified().unwrap(), before);
         let makefile = fs::read_to_string(heaps.join("Makefile")).unwrap();
-        assert_eq!(makefile, "# first line\nobj-y += dmaheap/\n");
+        assert_eq!(makefile, "# first line\nobj-y += dmaheap/\nobj-y += dmaheap/devices/\n");
     }
 
     #[test]
@@ -302,7 +318,10 @@ mod tests {
         distrust_interrupted(folder.path()).unwrap();
         fs::write(at("half.o"), "").unwrap();
         fs::write(at("half.c"), "").unwrap();
+        fs::create_dir_all(at("include/config")).unwrap();
+        fs::write(at("include/config/PCI"), "").unwrap();
         distrust_interrupted(folder.path()).unwrap();
         assert!(at("old.o").exists() && at("half.c").exists() && !at("half.o").exists());
+        assert!(at("include/config/PCI").exists());
     }
 }

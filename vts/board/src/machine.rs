@@ -2,7 +2,8 @@
 //! A running QEMU.
 //!
 //! Its standard input and output are the virtio-serial port of the control channel, so the channel
-//! needs no socket and closes with the process. Its console goes to an unnamed file. The kernel
+//! needs no socket and closes with the process. Its console goes to an unnamed file, and its monitor
+//! listens at a socket, for [`screen`](crate::screen). The kernel
 //! kills it when this process dies; dropping a [`Machine`] kills it as well: a guest has nothing to
 //! save.
 
@@ -35,7 +36,7 @@ pub struct Parts<'a> {
     pub kernel: &'a Path,
     /// The initramfs, if it gets so far; only its descriptor is used, so it needs no name.
     pub image: Option<&'a File>,
-    /// The merged device tree.
+    /// The merged device tree, in a folder that lives as long as the machine and gets its monitor.
     pub tree: &'a Path,
     /// Kernel arguments.
     pub arguments: &'a str,
@@ -68,6 +69,7 @@ pub fn shape(board: &Board, accelerator: Accelerator, memory: u32) -> Vec<String
     .chain(counting.iter().copied())
     // Neither a network card nor anything else that the machine would bring by itself.
     .chain(["-nodefaults"])
+    .chain(board.devices.iter().flat_map(|device| ["-device", device]))
     .map(str::to_owned)
     .collect()
 }
@@ -111,6 +113,10 @@ impl Machine {
             .arg("-dtb")
             .arg(parts.tree)
             .args(["-append", parts.arguments])
+            .args([
+                "-qmp",
+                &format!("unix:{},server=on,wait=off", escaped(&monitor_of(parts.tree))),
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // QEMU's own complaints belong beside the console.
@@ -207,6 +213,16 @@ impl Drop for Machine {
 /// Keeps a time limit; dropping it lifts the limit.
 pub struct Alarm {
     _keep: mpsc::Sender<()>,
+}
+
+/// Where the monitor of a machine with this device tree listens.
+pub fn monitor_of(tree: &Path) -> PathBuf {
+    tree.with_file_name("monitor")
+}
+
+/// A path in a property of QEMU's, where a comma is written twice.
+pub fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
 }
 
 fn kill(qemu: &Mutex<Child>) {

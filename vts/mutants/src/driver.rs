@@ -43,7 +43,7 @@ const fn mutant(name: &'static str, leaves: Leaves, case: &'static str) -> Drive
 use Leaves::{AnotherBoot, Damage, Nothing};
 
 /// All of them; the parameter is the place in this list, counted from one.
-pub const MUTANTS: [DriverMutant; 20] = [
+pub const MUTANTS: [DriverMutant; 22] = [
     mutant("never_fits_is_einval", Nothing, "request::what_never_fits_is_refused_without_an_alarm"),
     mutant("has_no_bound", Nothing, "request::what_never_fits_is_refused_without_an_alarm"),
     mutant("is_a_page_too_long", Nothing, "request::is_rounded_up_to_pages"),
@@ -64,6 +64,8 @@ pub const MUTANTS: [DriverMutant; 20] = [
     ),
     mutant("ignores_alignment", Nothing, "device::sees_held_buffers_aligned"),
     mutant("hides_a_page_from_devices", Nothing, "device::sees_one_segment_of_the_region"),
+    mutant("hides_a_page_from_displays", Nothing, "display::shows_memory_of_every_region"),
+    mutant("has_a_display_that_takes_all", Nothing, "display::refuses_scattered_memory"),
     mutant("gives_up_at_any_signal", Nothing, "signal::that_is_handled_does_not_interrupt"),
     mutant("asks_to_try_again", Nothing, "pressure::an_exhausted_region_refuses_and_recovers"),
     mutant("clears_nothing", Damage, "content::is_zero_after_another_uid_had_the_memory"),
@@ -75,7 +77,7 @@ pub const MUTANTS: [DriverMutant; 20] = [
 ];
 
 /// The edits that bring them all, behind `MUTANT(name)`.
-pub const EDITS: [Edit; 17] = [
+pub const EDITS: [Edit; 19] = [
     Edit {
         file: "alloc.c",
         sound: "\t\tclear_highpage(pfn_to_page(pfn + i));\n",
@@ -155,7 +157,20 @@ pub const EDITS: [Edit; 17] = [
         file: "buffer.c",
         sound: "pfn_to_page(buffer->pfn), dmabuf->size, 0);",
         broken: "pfn_to_page(buffer->pfn),\n\
-                 \t\t    dmabuf->size - MUTANT(hides_a_page_from_devices) * PAGE_SIZE, 0);",
+                 \t\t    dmabuf->size - (MUTANT(hides_a_page_from_devices) ||\n\
+                 \t\t\t\t    MUTANT(hides_a_page_from_displays)) * PAGE_SIZE, 0);",
+    },
+    Edit {
+        file: "devices/ramfb.c",
+        sound: "#include <uapi/linux/qemu_fw_cfg.h>\n",
+        broken: "#include <uapi/linux/qemu_fw_cfg.h>\n#include \"../dmaheap.h\"\n",
+    },
+    Edit {
+        file: "devices/ramfb.c",
+        sound: "\treturn drm_gem_dma_prime_import_sg_table(drm, attachment, table);\n",
+        broken: "\tif (MUTANT(has_a_display_that_takes_all))\n\
+                 \t\tattachment->dmabuf->size = len;\n\
+                 \treturn drm_gem_dma_prime_import_sg_table(drm, attachment, table);\n",
     },
     Edit {
         file: "mapping.c",

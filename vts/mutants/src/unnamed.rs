@@ -42,10 +42,16 @@ pub const UNNAMED: &[Unnamed] = &[
         cases: &[
             "race::of_mappings_and_syncs_with_close",
             "race::of_devices_and_syncs_with_close",
+            "display::is_free_again_after_clients_that_died",
             "kill::while_clearing_leaves_nothing",
             "pressure::pages_pinned_in_a_lent_region_cost_only_their_place",
             "stress::leaves_memory_buffers_and_slab_at_the_baseline",
         ],
+    },
+    Unnamed {
+        why: "what puts the pieces together is the IOMMU's driver, which is the kernel's own",
+        program: HEAPS,
+        cases: &["device::behind_an_iommu_has_scattered_memory_in_one_range"],
     },
     Unnamed {
         why: "it says whether this device can count, and a mutant cannot take that away; the board's test does, by a hidden sysfs",

@@ -13,8 +13,10 @@ use nix::unistd::{Whence, lseek64};
 
 pub use dmaheap_dmabuf::sys::{SYNC_END, SYNC_READ, SYNC_WRITE};
 
-/// The board kernel's importer.
+/// The board kernel's importer (`kernel/devices/probe.c`), which sees physical memory.
 pub const PROBE: &str = "/dev/dmabuf_probe";
+/// The same as a PCI device, behind an IOMMU where the machine has one.
+pub const PCI_PROBE: &str = "/dev/dmabuf_probe_pci";
 
 /// A dma-buf held by its descriptor.
 #[derive(Debug)]
@@ -82,12 +84,15 @@ impl DmaBuf {
     }
 
     /// Runs of physically contiguous memory that the buffer consists of, in its order, as bytes of
-    /// physical address.
-    ///
-    /// It is a device's view: the board kernel's `/dev/dmabuf_probe` (`kernel/probe.c`) imports
-    /// the buffer and reports the segments. Nothing here relies on what an allocator claims.
+    /// physical address. Nothing here relies on what an allocator claims.
     pub fn physical_segments(&self) -> io::Result<Vec<Range<u64>>> {
-        let mut probe = File::options().read(true).write(true).open(PROBE)?;
+        self.segments(PROBE)
+    }
+
+    /// The same as the device with this probe's node sees it: with an IOMMU, addresses are what that
+    /// made of them.
+    pub fn segments(&self, node: &str) -> io::Result<Vec<Range<u64>>> {
+        let mut probe = File::options().read(true).write(true).open(node)?;
         probe.write_all(self.fd.as_raw_fd().to_string().as_bytes())?;
         let mut report = String::new();
         probe.read_to_string(&mut report)?;

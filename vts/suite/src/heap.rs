@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A DMA-BUF heap's device node, without any allocator before it.
 
+use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use dmaheap_dmabuf::sys;
+
+use crate::dmabuf::DmaBuf;
 
 pub use dmaheap_dmabuf::node::FOLDER as NODES;
 pub use dmaheap_dmabuf::sys::Allocation as Request;
@@ -60,4 +63,33 @@ impl Heap {
         unsafe { sys::heap_alloc(self.file.as_raw_fd(), request) }?;
         Ok(())
     }
+}
+
+/// What `allocate` takes from the system heap, in more than one piece.
+///
+/// That heap builds buffers from chunks of up to 1 MiB, which may lie side by side by luck. So take
+/// many chunks and give back every second one in physical order: what is allocated next comes from
+/// the gaps between those that are held.
+pub fn scattered<T>(
+    allocate: impl Fn() -> Result<T, Box<dyn Error>>,
+    memory: impl Fn(&T) -> &DmaBuf,
+) -> Result<T, Box<dyn Error>> {
+    const TRIES: usize = 4;
+    const CHUNKS: usize = 32;
+    let system = Heap::open("system")?;
+    let mut held = Vec::new();
+    for _ in 0..TRIES {
+        let mut chunks = Vec::new();
+        for _ in 0..CHUNKS {
+            let chunk = DmaBuf::from_heap(system.allocate(1 << 20)?);
+            chunks.push((chunk.physical_segments()?.first().map_or(0, |s| s.start), chunk));
+        }
+        chunks.sort_by_key(|(start, _)| *start);
+        held.extend(chunks.into_iter().step_by(2));
+        let buffer = allocate()?;
+        if memory(&buffer).physical_segments()?.len() > 1 {
+            return Ok(buffer);
+        }
+    }
+    Err("memory from the system heap is contiguous whatever is done to it".into())
 }

@@ -187,16 +187,29 @@ pub fn find_vivid(direction: Direction) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::NotFound, format!("no vivid {end} node")))
 }
 
-/// Opens vivid and gives it these dma-bufs, which hold NV12 pictures of 1920 x 1080.
+/// How pictures of 1920 x 1080 lie in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Picture {
+    /// Format, by V4L2's code.
+    pub fourcc: u32,
+    /// Bytes from row to row, of the first plane.
+    pub stride: u32,
+}
+
+/// Luma, and then both chroma components side by side.
+pub const NV12_1080P: Picture = Picture { fourcc: NV12, stride: 1920 };
+
+/// Opens vivid and gives it these dma-bufs, which hold such pictures.
 pub fn offer(
     direction: Direction,
+    picture: Picture,
     buffers: &[RawFd],
     select: impl FnOnce(&Device) -> io::Result<()>,
 ) -> io::Result<Device> {
     let device = Device::open(&find_vivid(direction)?, direction)?;
     select(&device)?;
     device.set_timings(&CEA_1920X1080P60)?;
-    let size = device.set_format(1920, 1080, 1920, NV12)?;
+    let size = device.set_format(1920, 1080, picture.stride, picture.fourcc)?;
     device.request_buffers(buffers.len() as u32)?;
     for (index, buffer) in buffers.iter().enumerate() {
         device.queue(index as u32, *buffer, size)?;
@@ -346,10 +359,15 @@ impl Device {
 
     /// Waits for a filled buffer; returns its index.
     pub fn dequeue(&self) -> io::Result<usize> {
+        Ok(self.dequeue_numbered()?.0)
+    }
+
+    /// The same with the number of its frame; one that is left out was lost.
+    pub fn dequeue_numbered(&self) -> io::Result<(usize, u32)> {
         let mut info = BufferInfo::new(self.direction, 0);
         // SAFETY: `info` is a v4l2_buffer.
         unsafe { ioctl::dqbuf(self.fd(), &raw mut info) }?;
-        Ok(info.index as usize)
+        Ok((info.index as usize, info.sequence))
     }
 
     /// Starts to work on the queued buffers.

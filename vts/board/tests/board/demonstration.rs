@@ -94,6 +94,44 @@ pub fn camera_refuses_a_scattered_app_window() -> Outcome {
     expect_contains(&console, "contiguous chunk is too small")
 }
 
+/// What became of `buffer` in the hands of a device.
+fn consumer<'a>(said: &'a Value, device: &str, buffer: &str) -> Result<&'a Value, Failed> {
+    let consumers = said["consumers"].as_array().into_iter().flatten();
+    consumers
+        .into_iter()
+        .find(|entry| entry["device"] == device && entry["buffer"] == buffer)
+        .map_or_else(|| fail(format!("no {device} with '{buffer}' in {said}")), Ok)
+}
+
+pub fn display_shows_contiguous_memory_only() -> Outcome {
+    let said = findings()?.said;
+    let outcome = |buffer| consumer(&said, "display", buffer);
+    expect_eq("framebuffer", outcome("framebuffer")?["outcome"].as_str(), Some("shown"))?;
+    let frame = outcome("camera frames")?;
+    expect_eq("the camera's heap", frame["heap"].as_str(), Some("camera"))?;
+    expect_contains(
+        frame["outcome"].as_str().unwrap_or("refused"),
+        "shown where they were captured",
+    )?;
+    let window = outcome("app window")?;
+    if window["segments"].as_u64() <= Some(1) {
+        return fail(format!("the window's buffer is contiguous, which proves nothing: {window}"));
+    }
+    let refusal = window["refused"].as_str().unwrap_or("shown");
+    expect_contains(refusal, "refused at PRIME import")?;
+    // It is the driver that says why.
+    expect_contains(refusal, "scanout needs 8294400 contiguous bytes")
+}
+
+pub fn iommu_maps_either_in_one_range() -> Outcome {
+    let said = findings()?.said;
+    for buffer in ["framebuffer", "app window"] {
+        let outcome = &consumer(&said, "GPU", buffer)?["outcome"];
+        expect_eq(buffer, outcome.as_str(), Some("IOMMU ranges: 1"))?;
+    }
+    Ok(())
+}
+
 /// Eight vertical bars, three quarters down, below all of the text that vivid writes.
 pub fn picture_shows_the_test_pattern() -> Outcome {
     let picture = File::open(findings()?.picture)?;

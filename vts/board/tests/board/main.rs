@@ -12,6 +12,7 @@ mod fixture;
 mod kunit;
 mod mutants;
 mod regions;
+mod screen;
 mod sepolicy;
 mod services;
 mod suite;
@@ -44,6 +45,8 @@ fn main() -> std::process::ExitCode {
             camera_captures_into_its_own_buffers,
             camera_refuses_a_scattered_app_window,
             picture_shows_the_test_pattern,
+            display_shows_contiguous_memory_only,
+            iommu_maps_either_in_one_range,
             changed_rule_changes_the_heap,
         }
         services::{
@@ -58,6 +61,12 @@ fn main() -> std::process::ExitCode {
             wrong_regions_are_reported_and_cost_no_other,
             name_of_the_in_tree_heap_is_left_to_it,
             uncached_twin_shares_its_regions_memory,
+        }
+        screen::{
+            shows_the_frame_that_was_drawn,
+            shows_the_cameras_frame,
+            is_never_torn,
+            is_dark_without_a_client,
         }
         channel::{
             exit_status_of_a_static_c_program_arrives,

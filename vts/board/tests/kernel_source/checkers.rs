@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use board::source::{self, DRIVER, Workbench};
 use board::{boards, repository};
 
-use crate::{Outcome, driver_files, name, said};
+use crate::{Outcome, name, said, source_files};
 
 /// Fails with the checker's words, unless it has none.
 fn silent(checker: &str, words: &str) -> Outcome {
@@ -31,7 +31,7 @@ fn checkpatch_strict_is_silent() -> Outcome {
         .arg(script)
         .args(["--strict", "--no-tree", "--terse", "--no-summary", "--show-types"])
         .args(["--color=never", "-f"])
-        .args(driver_files(&[".c", ".h", "Kconfig", "Makefile"]))
+        .args(source_files(&[".c", ".h", "Kconfig", "Makefile"]))
         .args(overlays.iter().filter(|path| name(path).ends_with(".dtso")));
     let (clean, words) = said(&mut command)?;
     silent("checkpatch.pl --strict", &words)?;
@@ -42,7 +42,7 @@ fn checkpatch_strict_is_silent() -> Outcome {
 #[test]
 fn kernel_doc_is_silent() -> Outcome {
     let mut command = Command::new(source::tree(&boards::VIRT)?.join("scripts/kernel-doc"));
-    let (clean, words) = said(command.args(["-none", "-Wall"]).args(driver_files(&[".c", ".h"])))?;
+    let (clean, words) = said(command.args(["-none", "-Wall"]).args(source_files(&[".c", ".h"])))?;
     silent("kernel-doc -none -Wall", &words)?;
     assert!(clean, "kernel-doc fails without a word");
     Ok(())
@@ -51,19 +51,21 @@ fn kernel_doc_is_silent() -> Outcome {
 /// One compilation of every file, the KUnit suites included, for both.
 #[test]
 fn sparse_and_the_compilers_extra_warnings_are_silent() -> Outcome {
-    let more = "CONFIG_DMABUF_PROBE=y\nCONFIG_MODULES=y\n";
+    let more =
+        "CONFIG_DMABUF_PROBE=y\nCONFIG_PCI=y\nCONFIG_DRM=y\nCONFIG_DRM_RAMFB=y\nCONFIG_MODULES=y\n";
     let bench = Workbench::open(&boards::VIRT_KUNIT, more)?;
     // What is up to date is not compiled, and says nothing.
     let objects = bench.folder().join(DRIVER);
     if objects.exists() {
         fs::remove_dir_all(&objects)?;
     }
-    let words = bench.make(&["C=2", "W=1", &format!("{DRIVER}/")])?;
+    let words =
+        bench.make(&["C=2", "W=1", &format!("{DRIVER}/"), &format!("{DRIVER}/devices/")])?;
     // kbuild's own lines are indented.
     let (steps, complaints): (Vec<&str>, Vec<&str>) =
         words.lines().filter(|line| line.contains(DRIVER)).partition(|line| line.starts_with("  "));
     silent("sparse (C=2) and W=1", &complaints.join("\n"))?;
-    for file in driver_files(&[".c"]).iter().map(|path| name(path)) {
+    for file in source_files(&[".c"]).iter().map(|path| name(path)) {
         // The one suite that its subject includes.
         if file == "tree_test.c" {
             continue;
@@ -83,7 +85,7 @@ const PLANTED: &str =
 fn coccinelle_is_silent() -> Outcome {
     let tree = source::tree(&boards::VIRT)?;
     let here = tempfile::tempdir()?;
-    for file in driver_files(&[".c", ".h"]) {
+    for file in source_files(&[".c", ".h"]) {
         fs::copy(&file, here.path().join(name(&file)))?;
     }
     fs::write(here.path().join("planted.c"), PLANTED)?;

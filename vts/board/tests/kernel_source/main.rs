@@ -30,10 +30,20 @@ impl<T: fmt::Display> From<T> for Failure {
     }
 }
 
-/// The driver's files whose names end in one of `endings`, by name.
+/// The driver's files whose names end in one of `endings`.
 fn driver_files(endings: &[&str]) -> Vec<PathBuf> {
-    let folder = fs::read_dir(repository().join("kernel")).unwrap();
-    let mut files: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
+    files_in(&repository().join("kernel"), endings)
+}
+
+/// The same, and those of the test devices.
+fn source_files(endings: &[&str]) -> Vec<PathBuf> {
+    let devices = files_in(&repository().join("kernel/devices"), endings);
+    [driver_files(endings), devices].concat()
+}
+
+fn files_in(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| endings.iter().any(|ending| name(path).ends_with(ending)));
     files.sort();
     assert!(!files.is_empty());

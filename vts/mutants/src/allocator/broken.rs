@@ -93,6 +93,13 @@ pub fn duplicate(buffer: &NativeHandle) -> NativeHandle {
     NativeHandle { fds, ints: buffer.ints.clone() }
 }
 
+/// All the same buffer, where several were asked for.
+pub fn repeat_the_first(given: &mut AllocationResult) {
+    for number in 1..given.buffers.len() {
+        given.buffers[number] = duplicate(&given.buffers[0]);
+    }
+}
+
 pub fn size_of_pixels(buffer: &NativeHandle) -> usize {
     size_of(another(&buffer.fds[0]))
 }

@@ -231,6 +231,36 @@ const MUTANTS: &[Mutant<Defect>] = &[
         "device::a_camera_takes_the_buffers_for_it",
         Mistakes(BufferUsage::CAMERA_OUTPUT, BufferUsage::GPU_TEXTURE),
     ),
+    any(
+        "gives_framebuffers_scattered_memory",
+        "device::a_display_shows_the_framebuffers_for_it",
+        Mistakes(BufferUsage::COMPOSER_CLIENT_TARGET, BufferUsage::GPU_TEXTURE),
+    ),
+    ours(
+        "gives_the_compositor_one_buffer_again_and_again",
+        "display::shows_what_a_compositor_draws",
+        Changes(repeat_the_first),
+    ),
+    ours(
+        "gives_the_camera_one_buffer_again_and_again",
+        "display::shows_a_cameras_frames_without_a_copy",
+        Changes(repeat_the_first),
+    ),
+    ours(
+        "gives_windows_contiguous_memory",
+        "display::refuses_a_window",
+        Mistakes(BufferUsage::GPU_RENDER_TARGET, BufferUsage::COMPOSER_CLIENT_TARGET),
+    ),
+    ours(
+        "counts_holes_in_other_units",
+        "shortage::what_a_refusal_says_of_the_region_is_right",
+        Allocates(|sound, info, count| {
+            sound.allocate2(info, count).map_err(|status| {
+                let said = status.to_string().replace(" MiB", " MB");
+                binder::service_error(AllocationError::NO_RESOURCES, &said.replace(" KiB", " kB"))
+            })
+        }),
+    ),
     ours(
         "gives_the_display_memory_of_the_cameras",
         "report::every_heap_serves_its_rule",

@@ -10,6 +10,7 @@ pub mod callers;
 mod commands;
 pub mod conformance;
 mod descriptors;
+mod display;
 mod dumps;
 mod report;
 mod shortage;
@@ -27,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         report::trials(),
         dumps::trials(),
         shortage::trials(),
+        display::trials(),
         startup::trials(),
         commands::trials(),
     ]

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use dmaheap_aidl::allocator::{AllocationError, AllocationResult, BufferDescriptorInfo};
 use dmaheap_aidl::common::{BufferUsage, PixelFormat};
-use dmaheap_buffer::Usage;
+use dmaheap_buffer::{Bytes, Usage};
+use dmaheap_dmabuf::kernel;
+use fastrand::Rng;
 use libtest_mimic::Trial;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
@@ -18,7 +20,7 @@ use nix::unistd::Pid;
 
 use super::report::allocate;
 use crate::heap::Heap;
-use crate::service::{connect, good, pid, refusal, restarting, trial, wait_for_successor};
+use crate::service::{connect, good, pid, refusal, report, restarting, trial, wait_for_successor};
 
 type Test = Result<(), Box<dyn Error>>;
 
@@ -29,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("shortage::system_out_of_memory_refuses_and_recovers", out_of_memory),
         trial("shortage::fragmented_region_refuses_and_recovers", fragmented_region),
+        trial("shortage::what_a_refusal_says_of_the_region_is_right", told),
         trial("shortage::exhausted_region_degrades_to_the_heap_of_its_rule", exhausted_region),
         trial("shortage::service_out_of_descriptors_refuses_and_recovers", out_of_descriptors),
         restarting("shortage::service_killed_while_it_clears_leaves_nothing", killed_at_work),
@@ -120,6 +123,43 @@ fn exhausted_region() -> Test {
     sleep(Duration::from_millis(200));
     let (again, _) = origin()?;
     assert_eq!((again.heap.as_str(), again.rule), ("fixed", elsewhere.rule));
+    Ok(())
+}
+
+/// Somebody who opens the node itself leaves holes of all sizes in the camera's region, and a client
+/// asks for a page more than the largest: what the refusal says of hole, size and what would do is as the
+/// driver has it, and what the dump says of holders as this client has it.
+fn told() -> Test {
+    const NODE: &str = "camera@54000000";
+    const REFUSALS: u64 = 50;
+    const OURS: i32 = 3;
+    const PAGE: u64 = 4096;
+    let region = Heap::open(NODE)?;
+    let size = kernel::region(NODE)?.size;
+    let allocator = connect()?;
+    let camera = |size: u64| bytes(size as i32, BufferUsage::CAMERA_OUTPUT);
+    let _ours = allocator.allocate2(&camera(MIB as u64), OURS)?;
+    for seed in 0..REFUSALS {
+        let mut random = Rng::with_seed(seed);
+        let piece = iter::repeat_with(|| random.usize(1..512) * PAGE as usize);
+        let mut held: Vec<_> = piece.map_while(|bytes| region.allocate(bytes).ok()).collect();
+        held.retain(|_| random.usize(..3) > 0);
+        let hole = kernel::region(NODE)?.largest_free;
+        let asked = hole + PAGE;
+        let refused = allocator.allocate2(&camera(asked), 1);
+        let said = refused.map(drop).map_err(|status| status.to_string()).unwrap_err();
+        let [asked, hole, size, enough] = [asked, hole, size, size + asked].map(Bytes);
+        let expected = format!(
+            "could not give {asked}: ENOMEM: Out of memory; the largest hole is {hole} of {size}, \
+             {enough} would have held this"
+        );
+        assert!(said.contains(&expected), "with seed {seed}: {said}\nand not: {expected}");
+        let heaps = report()?["heaps"].take();
+        let of_camera = |heap: &&serde_json::Value| heap["name"] == "camera";
+        let heap = heaps.as_array().and_then(|heaps| heaps.iter().find(of_camera));
+        let holders = heap.map(|heap| heap["last_holders"].clone()).unwrap_or_default();
+        assert_eq!(holders, format!("uid 0 holds {OURS} MiB in {OURS} buffers"));
+    }
     Ok(())
 }
 

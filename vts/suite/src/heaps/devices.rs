@@ -17,8 +17,8 @@ use nix::unistd::dup2;
 use super::heap::{DEFAULT, Heap, MIB, PAGE, Request, trial};
 use super::memory::Memory;
 use crate::dmabuf::{DmaBuf, PROBE, SYNC_END, SYNC_READ, SYNC_WRITE};
+use crate::drm::{Card, VGEM};
 use crate::harness::{Outcome, skip};
-use crate::vgem::{VGEM, Vgem};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -84,7 +84,7 @@ fn kept_by_a_device() -> Outcome {
     require(VGEM)?;
     for region in Heap::regions()? {
         let before = region.count("buffers")?;
-        let vgem = Vgem::open()?;
+        let vgem = Card::vgem()?;
         let buffer = region.buffer(MIB)?;
         let handle = vgem.import(buffer.as_raw_fd())?;
         // Now with a mapped attachment.
@@ -165,7 +165,7 @@ fn probe(number: RawFd) -> Outcome {
 }
 
 fn import(number: RawFd) -> Outcome {
-    let vgem = Vgem::open()?;
+    let vgem = Card::vgem()?;
     let handle = vgem.import(number)?;
     // The other half of the handles go with the file.
     if handle % 2 == 0 { Ok(vgem.close(handle)?) } else { Ok(()) }

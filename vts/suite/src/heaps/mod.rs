@@ -7,6 +7,7 @@
 
 mod contents;
 mod devices;
+mod display;
 mod heap;
 mod mappings;
 mod memory;
@@ -23,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = requests::trials();
     trials.extend(mappings::trials());
     trials.extend(devices::trials());
+    trials.extend(display::trials());
     trials.extend(contents::trials());
     trials.extend(pressure::trials());
     trials.extend(stress::trials());
@@ -37,6 +39,7 @@ pub fn play(role: &str) -> Outcome {
         ["stress", heap, operations, seed] => {
             stress::operate(heap, operations.parse()?, seed.parse()?)
         }
+        ["flip"] => display::flip(),
         _ => Err("there is no such role".into()),
     }
 }

@@ -14,7 +14,7 @@ use super::ground::{Allocation, Ground, Test, trial};
 use super::planes::{self, Samples};
 use crate::imapper::Imported;
 use crate::service::good;
-use crate::v4l2::{self, Device, Direction};
+use crate::v4l2::{self, Device, Direction, NV12_1080P};
 
 const WIDTH: u32 = 1920;
 const HEIGHT: u32 = 1080;
@@ -50,7 +50,7 @@ fn start(
     select: impl FnOnce(&Device) -> io::Result<()>,
 ) -> io::Result<Device> {
     let pixels: Vec<_> = buffers.iter().map(|buffer| buffer.raw.fds()[0]).collect();
-    let device = v4l2::offer(direction, &pixels, select)?;
+    let device = v4l2::offer(direction, NV12_1080P, &pixels, select)?;
     device.start()?;
     Ok(device)
 }

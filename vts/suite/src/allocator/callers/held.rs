@@ -12,7 +12,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use crate::dmabuf::DmaBuf;
-use crate::vgem::Vgem;
+use crate::drm::Card;
 
 /// How a buffer is held when its descriptors are closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub struct Held {
 enum Keeper {
     Descriptor(DmaBuf),
     Mapping { _memory: MmapRaw },
-    Import { _device: Vgem },
+    Import { _device: Card },
     Socket { _ends: (UnixStream, UnixStream) },
 }
 
@@ -87,7 +87,7 @@ impl Held {
                 Keeper::Mapping { _memory: MmapOptions::new().len(length).map_raw(&buffer)? }
             }
             Way::Import => {
-                let device = Vgem::open()?;
+                let device = Card::vgem()?;
                 device.import(buffer.as_raw_fd())?;
                 Keeper::Import { _device: device }
             }

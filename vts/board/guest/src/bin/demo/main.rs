@@ -5,21 +5,30 @@
 //! camera buffer and a CPU buffer, and shows for each what the allocator says (rule, heap) beside
 //! what the kernel says (exporter, physical segments). It writes and reads the CPU buffer through
 //! the mapper, as an app does. Then it lets a camera that can only write
-//! to contiguous memory capture into the camera's buffers, and into an app's.
+//! to contiguous memory capture into the camera's buffers, and into an app's; and two consumers
+//! take buffers: a display that scans out contiguous memory only, and a device behind an IOMMU,
+//! which takes any. The last picture on the screen is a camera's, where the camera wrote it.
 
 mod camera;
+mod consumers;
 mod picture;
 mod report;
 
 use std::error::Error;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use board_channel::ON_SCREEN;
 use clap::Parser;
 use dmaheap_buffer::{Format, Usage};
 use dmaheap_suite::client::{Buffer, Client, Request};
+use dmaheap_suite::compositor;
+use dmaheap_suite::heap::scattered;
 use dmaheap_suite::imapper::Mapper;
 
+use consumers::Consumer;
 use report::{Capture, Report, Row};
 
 /// Shows which buffer comes from which heap.
@@ -31,6 +40,9 @@ struct Arguments {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
+    /// Keep the last picture on the screen until the end of input
+    #[arg(long)]
+    screen: bool,
 }
 
 /// What SurfaceFlinger asks for its own target.
@@ -75,9 +87,18 @@ fn demonstrate(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         rows.push(Row::new(what, &buffer)?);
     }
     let captures = captures(&client, arguments)?;
-    let report = Report { rows, captures };
-    println!("{}", if arguments.json { report.json() } else { report.text() });
-    Ok(())
+    let mut consumers = consumers::display_and_gpu(&client)?;
+    compositor::show_camera(Duration::ZERO, |frame, stream| {
+        consumers.push(Consumer::camera(frame, stream)?);
+        let report = Report { rows, captures, consumers };
+        println!("{}", if arguments.json { report.json() } else { report.text() });
+        if arguments.screen {
+            println!("{ON_SCREEN}");
+            io::stdin().read_to_end(&mut Vec::new())?;
+        }
+        Ok(())
+    })
+    .map(drop)
 }
 
 /// A CPU buffer is zero at first, and holds what was written to it, through the mapper.
@@ -114,39 +135,11 @@ fn captures(client: &Client, arguments: &Arguments) -> Result<Vec<Capture>, Box<
         let newest = own.last().ok_or("the camera has no buffers")?;
         picture::write(newest, file)?;
     }
-    let scattered = scattered_window(client, &request("window capture", WINDOW))?;
-    let window = [scattered];
+    let request = request("window capture", WINDOW);
+    let window = [scattered(|| Ok(client.allocate(&request)?), |buffer| &buffer.pixels)?];
     let refused = camera::capture(&window);
     Ok(vec![
         Capture::new("camera output", &own, frames)?,
         Capture::new("app window", &window, refused)?,
     ])
-}
-
-/// A window's buffer that does not happen to be contiguous.
-///
-/// The system heap builds buffers from chunks of up to 1 MiB, which may lie side by side by luck.
-/// So take many chunks and give back every second one in physical order: what is allocated next
-/// comes from the gaps between those that are held.
-fn scattered_window(client: &Client, request: &Request) -> Result<Buffer, Box<dyn Error>> {
-    const TRIES: usize = 4;
-    const CHUNKS: i32 = 32;
-    // 512 x 512 pixels of 4 bytes.
-    let format = Format::from_name("RGBA_8888")?;
-    let chunk = Request { name: "chunk", width: 512, height: 512, format, usage: WINDOW };
-    let mut held = Vec::new();
-    for _ in 0..TRIES {
-        let mut chunks = Vec::new();
-        for buffer in client.allocate_many(&chunk, CHUNKS)? {
-            let start = buffer.pixels.physical_segments()?.first().map_or(0, |s| s.start);
-            chunks.push((start, buffer));
-        }
-        chunks.sort_by_key(|(start, _)| *start);
-        held.extend(chunks.into_iter().step_by(2));
-        let buffer = client.allocate(request)?;
-        if buffer.pixels.physical_segments()?.len() > 1 {
-            return Ok(buffer);
-        }
-    }
-    Err("memory from the system heap is contiguous whatever is done to it".into())
 }

@@ -9,6 +9,7 @@ use dmaheap_suite::client::Buffer;
 use serde_json::{Value, json};
 
 use crate::camera;
+use crate::consumers::Consumer;
 
 /// One buffer.
 pub struct Row {
@@ -37,6 +38,7 @@ pub struct Capture {
 pub struct Report {
     pub rows: Vec<Row>,
     pub captures: Vec<Capture>,
+    pub consumers: Vec<Consumer>,
 }
 
 impl Row {
@@ -116,13 +118,25 @@ impl Report {
                 capture.outcome(),
             ]);
         }
-        format!("{buffers}\n\n{captures}")
+        let mut consumers = table(&["device", "is given", "heap", "physical\nsegments", "outcome"]);
+        for consumer in &self.consumers {
+            let (Ok(outcome) | Err(outcome)) = &consumer.outcome;
+            consumers.add_row([
+                consumer.device.to_owned(),
+                consumer.buffer.to_owned(),
+                consumer.heap.clone(),
+                consumer.segments.to_string(),
+                outcome.clone(),
+            ]);
+        }
+        format!("{buffers}\n\n{captures}\n\n{consumers}")
     }
 
     pub fn json(&self) -> String {
         let rows: Vec<Value> = self.rows.iter().map(row_json).collect();
         let captures: Vec<Value> = self.captures.iter().map(capture_json).collect();
-        json!({ "buffers": rows, "captures": captures }).to_string()
+        let consumers: Vec<Value> = self.consumers.iter().map(consumer_json).collect();
+        json!({ "buffers": rows, "captures": captures, "consumers": consumers }).to_string()
     }
 }
 
@@ -148,6 +162,17 @@ fn capture_json(capture: &Capture) -> Value {
         "segments": capture.segments,
         "frames": capture.outcome.as_ref().ok(),
         "refused": capture.outcome.as_ref().err().map(camera::Error::to_string),
+    })
+}
+
+fn consumer_json(consumer: &Consumer) -> Value {
+    json!({
+        "device": consumer.device,
+        "buffer": consumer.buffer,
+        "heap": consumer.heap,
+        "segments": consumer.segments,
+        "outcome": consumer.outcome.as_ref().ok(),
+        "refused": consumer.outcome.as_ref().err(),
     })
 }
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that imports dma-bufs and reports where they lie.
+ * Devices that import dma-bufs and report where they lie.
  *
- * Whether a buffer is physically contiguous is decided where a device maps
- * it, so that is where this looks: it attaches and maps like any importer
- * without an IOMMU. User space cannot see it otherwise; /proc/PID/pagemap
- * leaves PFN mappings out, which is what the heaps' mappings are.
+ * Whether a buffer is contiguous is decided where a device maps it, so that is
+ * where this looks: it attaches and maps like any importer. User space cannot
+ * see it otherwise; /proc/PID/pagemap leaves PFN mappings out, which is what
+ * the heaps' mappings are.
  *
- * Protocol of /dev/dmabuf_probe: write a file descriptor's number as text,
- * then read one line "<address> <length>" in hexadecimal per DMA segment.
+ * /dev/dmabuf_probe has no IOMMU: what it sees is physical memory, as displays
+ * without one do. /dev/dmabuf_probe_pci stands for a GPU: it is QEMU's "edu",
+ * a PCI device, which is behind an IOMMU if the machine has one.
+ *
+ * Protocol of both: write a file descriptor's number as text, then read one
+ * line "<address> <length>" in hexadecimal per DMA segment.
  */
 
 #include <linux/dma-buf.h>
@@ -19,6 +23,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/pci.h>
 #include <linux/seq_buf.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -27,18 +32,28 @@
 #define PROBE_LINE	38
 
 /**
+ * struct probe - a device that imports
+ * @misc: its node
+ * @dev: as which it imports
+ */
+struct probe {
+	struct miscdevice misc;
+	struct device *dev;
+};
+
+/**
  * struct probe_report - what an open file has found
+ * @dev: as which it imports
  * @lock: serialises writers and readers of one file
  * @text: the report, or NULL before the first write
  * @len: bytes of @text
  */
 struct probe_report {
+	struct device *dev;
 	struct mutex lock;	/* see above */
 	char *text;
 	size_t len;
 };
-
-static struct miscdevice probe_misc;
 
 static int probe_describe(struct probe_report *report, struct sg_table *table)
 {
@@ -75,7 +90,7 @@ static int probe_import(struct probe_report *report, int fd)
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
 
-	attachment = dma_buf_attach(dmabuf, probe_misc.this_device);
+	attachment = dma_buf_attach(dmabuf, report->dev);
 	if (IS_ERR(attachment)) {
 		ret = PTR_ERR(attachment);
 		goto put_dmabuf;
@@ -130,14 +145,16 @@ static ssize_t probe_read(struct file *file, char __user *buf, size_t count,
 
 static int probe_open(struct inode *inode, struct file *file)
 {
+	/* misc_open() has left the miscdevice there. */
+	struct probe *probe = container_of(file->private_data, struct probe, misc);
 	struct probe_report *report;
 
 	report = kzalloc(sizeof(*report), GFP_KERNEL);
 	if (!report)
 		return -ENOMEM;
 
+	report->dev = probe->dev;
 	mutex_init(&report->lock);
-	/* misc_open() has left the miscdevice here. */
 	file->private_data = report;
 	return 0;
 }
@@ -159,25 +176,64 @@ static const struct file_operations probe_fops = {
 	.release = probe_release,
 };
 
-static struct miscdevice probe_misc = {
-	.minor = MISC_DYNAMIC_MINOR,
-	.name = "dmabuf_probe",
-	.fops = &probe_fops,
-};
-
-static int __init probe_init(void)
+static int probe_register(struct probe *probe)
 {
-	struct device *dev;
+	probe->misc.minor = MISC_DYNAMIC_MINOR;
+	probe->misc.fops = &probe_fops;
+	return misc_register(&probe->misc);
+}
+
+#ifdef CONFIG_PCI
+static struct probe probe_pci = { .misc.name = "dmabuf_probe_pci" };
+
+static int probe_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
 	int ret;
 
-	ret = misc_register(&probe_misc);
+	ret = pcim_enable_device(pdev);
 	if (ret)
 		return ret;
 
-	dev = probe_misc.this_device;
-	ret = dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (ret)
-		misc_deregister(&probe_misc);
+		return ret;
+
+	/* What an IOMMU maps in one piece is one segment. */
+	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
+	pci_set_master(pdev);
+	probe_pci.dev = &pdev->dev;
+	probe_pci.misc.parent = &pdev->dev;
+	return probe_register(&probe_pci);
+}
+
+static const struct pci_device_id probe_pci_ids[] = {
+	{ PCI_DEVICE(0x1234, 0x11e8) },
+	{ }
+};
+
+static struct pci_driver probe_pci_driver = {
+	.name = "dmabuf_probe",
+	.id_table = probe_pci_ids,
+	.probe = probe_pci_probe,
+	.driver.suppress_bind_attrs = true,
+};
+builtin_pci_driver(probe_pci_driver);
+#endif
+
+static struct probe probe_platform = { .misc.name = "dmabuf_probe" };
+
+static int __init probe_init(void)
+{
+	int ret;
+
+	ret = probe_register(&probe_platform);
+	if (ret)
+		return ret;
+
+	probe_platform.dev = probe_platform.misc.this_device;
+	ret = dma_coerce_mask_and_coherent(probe_platform.dev, DMA_BIT_MASK(64));
+	if (ret)
+		misc_deregister(&probe_platform.misc);
 	return ret;
 }
 device_initcall(probe_init);
