@@ -125,10 +125,10 @@ const MODE: ioctl::Mode = ioctl::Mode {
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The device does not take the memory.
-    #[error("refused at PRIME import: {0}")]
+    #[error("refused at PRIME import: {}", .0.desc())]
     Import(nix::Error),
     /// It takes the memory, and not as a picture.
-    #[error("refused at ADDFB2: {0}")]
+    #[error("refused at ADDFB2: {}", .0.desc())]
     Framebuffer(nix::Error),
     /// It does not show it.
     #[error("not shown: {0}")]

@@ -44,13 +44,21 @@ fn draw(count: &str) -> Result<()> {
 
 fn draw_on() -> Result<()> {
     let over = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&over);
-    thread::spawn(move || {
-        let waited = show();
-        over.store(true, Ordering::Relaxed);
-        waited.map_err(|error| error.to_string())
-    });
-    compositor::draw((0..).take_while(|_| !seen.load(Ordering::Relaxed)), |_| Ok(()))
+    let waiting = || {
+        let over = Arc::clone(&over);
+        thread::spawn(move || {
+            let looked = show().map_err(|error| error.to_string());
+            over.store(true, Ordering::Relaxed);
+            looked
+        })
+    };
+    let go_on = |_: &u64| !over.load(Ordering::Relaxed);
+    compositor::draw((0..).take_while(go_on), |number| {
+        if number == 0 {
+            waiting();
+        }
+        Ok(())
+    })
 }
 
 fn camera(file: &str) -> Result<()> {
