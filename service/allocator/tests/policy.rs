@@ -15,6 +15,9 @@ const VIRT: &str = include_str!("../../etc/virt/heaps.toml");
 
 const HIKEY: &str = include_str!("../../etc/hikey/heaps.toml");
 const HIKEY960: &str = include_str!("../../etc/hikey960/heaps.toml");
+const RPI4: &str = include_str!("../../etc/rpi4/heaps.toml");
+const BOARDS: [(&str, &str); 4] =
+    [("virt", VIRT), ("hikey", HIKEY), ("hikey960", HIKEY960), ("rpi4", RPI4)];
 
 fn virt() -> Policy {
     Policy::parse("heaps.toml", VIRT).unwrap().0
@@ -148,7 +151,7 @@ fn more_than_a_region_has_may_come_from_where_its_rule_degrades_to() {
 fn a_front_buffer_for_the_display_is_contiguous_on_every_board() {
     let usage =
         BufferUsage::FRONT_BUFFER | BufferUsage::COMPOSER_OVERLAY | BufferUsage::CPU_WRITE_OFTEN;
-    for (board, text) in [("virt", VIRT), ("hikey", HIKEY), ("hikey960", HIKEY960)] {
+    for (board, text) in BOARDS {
         let (policy, _) = Policy::parse(board, text).unwrap();
         let request = request(usage, PixelFormat::RGBA_8888, 1920, 1080);
         let plan = policy.plan(&request, nobody()).unwrap();
@@ -158,7 +161,7 @@ fn a_front_buffer_for_the_display_is_contiguous_on_every_board() {
 
 #[test]
 fn the_shipped_policies_have_nothing_wrong() {
-    for (board, text) in [("virt", VIRT), ("hikey", HIKEY), ("hikey960", HIKEY960)] {
+    for (board, text) in BOARDS {
         let (policy, findings) = Policy::parse(board, text).unwrap();
         assert_eq!(findings.to_string(), "", "{board}");
         let target = BufferUsage::COMPOSER_CLIENT_TARGET | BufferUsage::GPU_RENDER_TARGET;

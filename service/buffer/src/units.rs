@@ -38,6 +38,7 @@ impl fmt::Display for Bytes {
     /// In the largest unit that needs no fraction.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            n if n != 0 && n.trailing_zeros() >= 30 => write!(f, "{} GiB", n >> 30),
             n if n != 0 && n.trailing_zeros() >= 20 => write!(f, "{} MiB", n >> 20),
             n if n != 0 && n.trailing_zeros() >= 10 => write!(f, "{} KiB", n >> 10),
             n => write!(f, "{n} B"),

@@ -334,6 +334,7 @@ fn the_chain_of_every_board_is_whole() {
         ("virt", "virt.dtso"),
         ("hikey", "hi6220-hikey.dtso"),
         ("hikey960", "hi3660-hikey960.dtso"),
+        ("rpi4", "bcm2711-rpi-4-b.dtso"),
     ] {
         let file = repository().join("service/etc").join(board).join("heaps.toml");
         let files = Board {

@@ -72,6 +72,25 @@ impl<'a> Checker<'a> {
                     "list the names it may have under /dev/dma_heap, best first, without any folder",
                 );
             }
+            for (key, said) in [("below", spec.below), ("align", spec.align)] {
+                if said.is_some() && !spec.contiguous {
+                    self.findings.error(
+                        line(key),
+                        format!(
+                            "heap {} is not contiguous: nobody knows where its memory lies",
+                            spec.name
+                        ),
+                        "contiguous = true, if each of its buffers is one segment; or remove it",
+                    );
+                }
+            }
+            if spec.align.is_some_and(|align| !align.0.is_power_of_two()) {
+                self.findings.error(
+                    line("align"),
+                    format!("heap {} cannot have buffers at multiples of that", spec.name),
+                    "a power of two, as in \"32 KiB\"",
+                );
+            }
             if !used.contains(&id) {
                 self.findings.warning(
                     line(""),

@@ -54,6 +54,8 @@ pub(super) struct Heap {
     #[serde(default)]
     pub protected: bool,
     pub size: Option<String>,
+    pub below: Option<String>,
+    pub align: Option<String>,
     pub per_uid: Option<String>,
     #[serde(default)]
     pub per_class: BTreeMap<String, String>,

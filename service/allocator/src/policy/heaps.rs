@@ -23,6 +23,10 @@ pub struct Spec {
     pub protected: bool,
     /// All that there is of it, where that is known.
     pub size: Option<Bytes>,
+    /// What its consumers can address ends here: a physical address.
+    pub below: Option<Bytes>,
+    /// Its buffers begin at physical addresses that are multiples of so much.
+    pub align: Option<Bytes>,
     /// The most that one uid may hold.
     pub per_uid: Option<Amount>,
     /// The most that all callers of a class together may hold.

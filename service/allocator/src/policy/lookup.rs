@@ -76,6 +76,8 @@ impl Builder<'_> {
         let header = source::heap(name);
         let at = |builder: &Self, key| builder.source.line(&header, 0, key);
         let size = heap.size.as_ref().map(|text| self.size(text, at(self, "size")));
+        let below = heap.below.as_ref().map(|text| self.size(text, at(self, "below")));
+        let align = heap.align.as_ref().map(|text| self.size(text, at(self, "align")));
         let per_uid = heap.per_uid.as_ref().map(|text| self.amount(text, at(self, "per_uid")));
         let per_class = heap.per_class.iter().filter_map(|(class, amount)| {
             let line = at(self, "per_class");
@@ -90,6 +92,8 @@ impl Builder<'_> {
             cached: heap.cached,
             protected: heap.protected,
             size: size.flatten(),
+            below: below.flatten(),
+            align: align.flatten(),
             per_uid: per_uid.flatten(),
             per_class,
             keep: heap.keep.as_ref().and_then(|keep| self.keep(keep, at(self, "keep"))),
@@ -321,6 +325,7 @@ fn parse_size(text: &str) -> Option<Bytes> {
         "B" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
         _ => return None,
     };
     Bytes(number.parse().ok()?).checked_mul(factor)

@@ -13,7 +13,34 @@ const CAMERA_SIZE: &str = "size = \"64 MiB\"";
 
 /// Of the device tree, and of the memory that no rule leads to: name, file, text in it, what it becomes,
 /// the file in whose line it is noticed, the text of that line, and the words.
-const REGIONS: [[&str; 7]; 21] = [
+const REGIONS: [[&str; 7]; 24] = [
+    [
+        "a heap whose consumers do not reach its region",
+        HEAPS,
+        CAMERA_SIZE,
+        "size = \"64 MiB\"\nbelow = \"1 GiB\"",
+        HEAPS,
+        "below = \"1 GiB\"",
+        "error: heap camera is for what reaches memory below 1 GiB, and its region camera@54000000",
+    ],
+    [
+        "a heap of limited reach whose region may lie anywhere",
+        HEAPS,
+        "size = \"128 MiB\"",
+        "size = \"128 MiB\"\nbelow = \"2 GiB\"",
+        TREE,
+        "linux,cma {",
+        "error: region linux,cma may lie anywhere, and heap framebuffer is for what reaches",
+    ],
+    [
+        "buffers that are to begin where the region does not put them",
+        HEAPS,
+        CAMERA_SIZE,
+        "size = \"64 MiB\"\nalign = \"32 KiB\"",
+        TREE,
+        "camera@54000000 {",
+        "error: buffers of heap camera are to begin at multiples of 32 KiB",
+    ],
     [
         "a heap larger than its region",
         HEAPS,

@@ -13,21 +13,27 @@ use crate::{Failure, Outcome, printed};
 
 #[test]
 fn the_chain_of_hikey_is_whole_over_the_kernels_device_tree() -> Outcome {
-    check("hikey", "hi6220-hikey", "camera@30000000")
+    check("hikey", "hisilicon/hi6220-hikey", "camera@30000000")
 }
 
 #[test]
 fn the_chain_of_hikey_960_is_whole_over_the_kernels_device_tree() -> Outcome {
-    check("hikey960", "hi3660-hikey960", "camera@60000000")
+    check("hikey960", "hisilicon/hi3660-hikey960", "camera@60000000")
+}
+
+#[test]
+fn the_chain_of_raspberry_pi_4_is_whole_over_the_kernels_device_tree() -> Outcome {
+    check("rpi4", "broadcom/bcm2711-rpi-4-b", "camera@10000000")
 }
 
 /// The board's files have nothing wrong, neither beside the tree that fdtoverlay makes, of a base with
 /// symbols or without, nor beside the two trees that it is made of; beside the base alone they have.
-fn check(board: &str, name: &str, camera: &str) -> Outcome {
+fn check(board: &str, tree: &str, camera: &str) -> Outcome {
     let here = tempfile::tempdir()?;
+    let name = Path::new(tree).file_name().unwrap_or_default().display();
     let overlay = repository().join(format!("kernel/board/{name}.dtso"));
     for symbols in [false, true] {
-        let base = base(&format!("{name}.dts"), symbols, here.path())?;
+        let base = base(&format!("{tree}.dts"), symbols, here.path())?;
         let merged = merged(&base, &overlay, here.path())?;
         let property = |node: &str, name: &str| {
             let node = format!("/reserved-memory/{node}");
@@ -62,13 +68,13 @@ fn findings(board: &str, device_tree: Vec<PathBuf>) -> Result<String, Failure> {
 /// The kernel's device tree from its source, as its own build makes it.
 fn base(name: &str, symbols: bool, folder: &Path) -> Result<PathBuf, Failure> {
     let kernel = source::tree(&boards::VIRT)?;
-    let sources = kernel.join("arch/arm64/boot/dts/hisilicon");
+    let source = kernel.join("arch/arm64/boot/dts").join(name);
     let mut cpp = Command::new("cpp");
     cpp.args(["-nostdinc", "-undef", "-D__DTS__", "-x", "assembler-with-cpp", "-I"])
         .arg(kernel.join("include"))
         .arg("-I")
-        .arg(&sources)
-        .arg(sources.join(name));
+        .arg(kernel.join("scripts/dtc/include-prefixes"))
+        .arg(&source);
     let expanded = folder.join("base.dts");
     fs::write(&expanded, printed(&mut cpp)?)?;
     let tree = folder.join("base.dtb");

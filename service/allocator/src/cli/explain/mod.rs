@@ -79,6 +79,10 @@ struct Candidate {
     /// When its turn comes.
     role: String,
     contiguous: bool,
+    /// The physical addresses that its consumers reach end here, in bytes.
+    below: Option<u64>,
+    /// Buffers begin at multiples of so many bytes of physical address.
+    align: Option<u64>,
     nodes: Vec<String>,
     /// What it says on this machine; `None` where there are no heaps at all.
     here: Option<String>,
@@ -283,6 +287,8 @@ impl Candidate {
             heap: spec.name.clone(),
             role,
             contiguous: spec.contiguous,
+            below: spec.below.map(|below| below.0),
+            align: spec.align.map(|align| align.0),
             nodes: spec.nodes.clone(),
             here,
             works_here,

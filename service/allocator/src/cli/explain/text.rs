@@ -28,6 +28,10 @@ impl fmt::Display for Explanation {
         }
         for heap in &self.heaps {
             let kind = if heap.contiguous { "contiguous" } else { "scattered" };
+            let below = heap.below.map(|below| format!("below {}", Bytes(below)));
+            let align = heap.align.map(|align| format!("at multiples of {}", Bytes(align)));
+            let kind = [Some(kind.to_owned()), below, align];
+            let kind = kind.into_iter().flatten().collect::<Vec<_>>().join(", ");
             let here = heap.here.as_deref().unwrap_or("there are no heaps on this machine");
             writeln!(
                 f,

@@ -71,6 +71,14 @@ impl<'t> Reserved<'t> {
         self.is_region() && (of(node) || twin.is_some_and(of))
     }
 
+    /// Where it is, or where the kernel may put it.
+    fn may_lie_in(&self, tree: &Tree) -> Vec<Range<u64>> {
+        match &self.ranges[..] {
+            [] => Cells::of(tree, RESERVED).ranges(&self.node.cells("alloc-ranges")),
+            ranges => ranges.to_vec(),
+        }
+    }
+
     fn meets(&self, other: &Range<u64>) -> bool {
         self.ranges.iter().any(|own| own.start < other.end && other.start < own.end)
     }
@@ -140,7 +148,11 @@ impl Chain<'_> {
         for (_, heap) in policy.heaps.iter() {
             let of = |node: &String| all.iter().find(|region| region.has_heap(node));
             match heap.nodes.iter().find_map(of) {
-                Some(region) => self.size(heap, region),
+                Some(region) => {
+                    self.size(heap, region);
+                    self.reach(heap, tree, region);
+                    self.starts(heap, tree, region);
+                }
                 None => self.no_region(heap, tree),
             }
         }
@@ -221,6 +233,39 @@ impl Chain<'_> {
                 self.place(heap, "size"),
                 format!("the size of heap {} is {said}, and its region has {size}", heap.name),
                 format!("size = \"{size}\": clients are promised what is smaller"),
+            );
+        }
+    }
+
+    /// Whether its consumers can address all of the region, wherever the kernel puts it.
+    fn reach(&mut self, heap: &Spec, tree: &Tree, region: &Reserved) {
+        let Some(below) = heap.below else { return };
+        let (name, said) = (&heap.name, region.may_lie_in(tree));
+        if said.is_empty() {
+            self.error(
+                tree.place(region.name, region.node),
+                format!("region {} may lie anywhere, and heap {name} is for what reaches memory below {below}", region.name),
+                format!("alloc-ranges, all of it below {:#x}", below.0),
+            );
+        } else if let Some(range) = said.iter().find(|range| range.end > below.0) {
+            self.error(
+                self.place(heap, "below"),
+                format!("heap {name} is for what reaches memory below {below}, and its region {} may lie in {range:#x?}", region.name),
+                "move the region, or give those devices another heap".to_owned(),
+            );
+        }
+    }
+
+    /// Whether buffers begin where the heap's consumers want them to.
+    fn starts(&mut self, heap: &Spec, tree: &Tree, region: &Reserved) {
+        let Some(align) = heap.align else { return };
+        let given = region.node.cells("dmaheap,align").first().copied().unwrap_or(0);
+        // Which is none, where the driver does not take it.
+        if u64::from(given) < align.0 || !given.is_power_of_two() {
+            self.error(
+                tree.place(region.name, region.node),
+                format!("buffers of heap {} are to begin at multiples of {align}, and those of region {} do not", heap.name, region.name),
+                format!("dmaheap,align = <{:#x}>;", align.0),
             );
         }
     }
