@@ -59,8 +59,9 @@ fn sparse_and_the_compilers_extra_warnings_are_silent() -> Outcome {
     if objects.exists() {
         fs::remove_dir_all(&objects)?;
     }
-    let words =
-        bench.make(&["C=2", "W=1", &format!("{DRIVER}/"), &format!("{DRIVER}/devices/")])?;
+    // The folder above has the goals of both, driver and test devices.
+    let heaps = Path::new(DRIVER).parent().ok_or("the driver has a folder above it")?;
+    let words = bench.make(&["C=2", "W=1", &format!("{}/", heaps.display())])?;
     // kbuild's own lines are indented.
     let (steps, complaints): (Vec<&str>, Vec<&str>) =
         words.lines().filter(|line| line.contains(DRIVER)).partition(|line| line.starts_with("  "));
