@@ -101,9 +101,9 @@ static void small_buffers_are_bounded_by_the_region(struct kunit *test)
 
 	region->small_gfp = GFP_KERNEL | __GFP_ZERO;
 	large = dmaheap_test_export(test, region,
-				    (region->npages - 8) << PAGE_SHIFT);
-	small = dmaheap_test_export(test, region, 8 * PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, 8, region->small_pages);
+				    (region->npages - 4) << PAGE_SHIFT);
+	small = dmaheap_test_export(test, region, 4 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, 4, region->small_pages);
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOMEM),
 			    dmaheap_export(region, PAGE_SIZE, O_RDWR, false));
 	KUNIT_EXPECT_EQ(test, 1, region->failures[DMAHEAP_EXHAUSTED]);

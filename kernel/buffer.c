@@ -43,7 +43,7 @@ static int dmaheap_attach(struct dma_buf *dmabuf,
 	struct dmaheap_attachment *a;
 	int ret;
 
-	a = kzalloc(sizeof(*a), GFP_KERNEL);
+	a = kzalloc_obj(*a);
 	if (!a)
 		return -ENOMEM;
 
@@ -214,7 +214,7 @@ static struct dmaheap_buffer *make_buffer(struct dmaheap_region *region,
 	struct dmaheap_buffer *buffer;
 	int ret;
 
-	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL);
+	buffer = kzalloc_obj(*buffer);
 	if (!buffer) {
 		count_failure(region, DMAHEAP_BOOKKEEPING);
 		return ERR_PTR(-ENOMEM);

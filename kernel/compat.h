@@ -9,8 +9,14 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-map-ops.h>
 #include <linux/mm.h>
-#include <asm/sections.h>
+#include <linux/slab.h>
 #include <linux/string.h>
+#include <asm/sections.h>
+
+/* Since 7.0. */
+#ifndef kzalloc_obj
+#define kzalloc_obj(object)	kzalloc(sizeof(object), GFP_KERNEL)
+#endif
 
 /* Android's kernels have this in 6.12, others later: the Makefile looks. */
 static inline unsigned long

@@ -65,7 +65,7 @@ static int fault_test_init(struct kunit *test)
 		len = strlen(knobs[i].value);
 		pos = 0;
 		KUNIT_EXPECT_EQ(test, 0, copy_to_user(user, knobs[i].value, len));
-		KUNIT_EXPECT_EQ(test, len, vfs_write(file, user, len, &pos));
+		KUNIT_EXPECT_EQ(test, len, file->f_op->write(file, user, len, &pos));
 		__fput_sync(file);
 	}
 	kern_unmount(mnt);

@@ -22,6 +22,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
 #include "dmaheap.h"
 
 /* Pages in use may move away, or be let go of: wait for 1.3 s in all. */
@@ -328,7 +329,7 @@ static int take_area(struct dmaheap_region *region)
 
 static struct dmaheap_pool *make_pool(struct dmaheap_region *region)
 {
-	struct dmaheap_pool *pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+	struct dmaheap_pool *pool = kzalloc_obj(*pool);
 
 	if (!pool)
 		return NULL;

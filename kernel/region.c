@@ -32,7 +32,7 @@ struct dmaheap_region *dmaheap_region_create(const char *name, struct cma *cma,
 	struct dmaheap_region *region;
 	int ret = -ENOMEM;
 
-	region = kzalloc(sizeof(*region), GFP_KERNEL);
+	region = kzalloc_obj(*region);
 	if (!region)
 		return ERR_PTR(-ENOMEM);
 

@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
+#include "compat.h"
 #include "dmaheap.h"
 
 /**
@@ -114,7 +115,7 @@ int dmaheap_sysfs_add(struct dmaheap_region *region)
 	if (!parent)
 		return -ENOMEM;
 
-	object = kzalloc(sizeof(*object), GFP_KERNEL);
+	object = kzalloc_obj(*object);
 	if (!object)
 		return -ENOMEM;
 

@@ -2,7 +2,6 @@
 /*
  * What the KUnit suites share: regions to test with, and looks into buffers.
  */
-#include <linux/cma.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
 #include <linux/of.h>
@@ -56,7 +55,7 @@ struct dmaheap_region *dmaheap_test_carveout(struct kunit *test, enum dmaheap_mo
 }
 
 /* The area that the overlay has for the tests. Its heap is idle. */
-static struct cma *test_area(struct kunit *test)
+static struct reserved_mem *test_area(struct kunit *test)
 {
 	struct device_node *np;
 	struct reserved_mem *rmem;
@@ -66,21 +65,20 @@ static struct cma *test_area(struct kunit *test)
 	rmem = of_reserved_mem_lookup(np);
 	of_node_put(np);
 	KUNIT_ASSERT_NOT_NULL(test, rmem);
+	KUNIT_ASSERT_NOT_NULL(test, rmem->priv);
 
-	return rmem->priv;
+	return rmem;
 }
 
 /* A second region in that area: CMA does not mind. */
 struct dmaheap_region *dmaheap_test_lent_region(struct kunit *test)
 {
-	struct cma *cma = test_area(test);
+	struct reserved_mem *rmem = test_area(test);
 	struct dmaheap_region *region;
 
-	KUNIT_ASSERT_NOT_NULL(test, cma);
-	region = dmaheap_region_create("kunit", cma,
-				       PHYS_PFN(cma_get_base(cma)),
-				       cma_get_size(cma) >> PAGE_SHIFT,
-				       DMAHEAP_LENT);
+	region = dmaheap_region_create("kunit", rmem->priv,
+				       PHYS_PFN(rmem->base),
+				       PHYS_PFN(rmem->size), DMAHEAP_LENT);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, region);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, destroy_region, region));

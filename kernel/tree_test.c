@@ -168,12 +168,13 @@ static void __init region_the_kernel_does_not_know_is_an_error(struct kunit *tes
 
 static void __init small_buffers_stay_in_reach(struct kunit *test)
 {
-	struct cma *cma = dev_get_cma_area(NULL);
-	unsigned long pfn = PHYS_PFN(cma_get_base(cma));
-	struct page *page = alloc_page(small_gfp(pfn));
+	struct dmaheap_region *region = dmaheap_region_find(DEFAULT_REGION_NAME);
+	struct page *page;
 
+	KUNIT_ASSERT_NOT_NULL(test, region);
+	page = alloc_page(small_gfp(region->pfn));
 	KUNIT_ASSERT_NOT_NULL(test, page);
-	KUNIT_EXPECT_LE(test, page_zonenum(page), page_zonenum(pfn_to_page(pfn)));
+	KUNIT_EXPECT_LE(test, page_zonenum(page), page_zonenum(pfn_to_page(region->pfn)));
 	__free_page(page);
 }
 

@@ -28,6 +28,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
+
 /* "0x<16 digits> 0x<16 digits>\n" */
 #define PROBE_LINE	38
 
@@ -149,7 +151,7 @@ static int probe_open(struct inode *inode, struct file *file)
 	struct probe *probe = container_of(file->private_data, struct probe, misc);
 	struct probe_report *report;
 
-	report = kzalloc(sizeof(*report), GFP_KERNEL);
+	report = kzalloc_obj(*report);
 	if (!report)
 		return -ENOMEM;
 

@@ -7,6 +7,22 @@ pub const POLICY: &str = "/vendor/etc/dmaheap/heaps.toml";
 /// The allocator's program in the image, without its folder.
 pub const ALLOCATOR: &str = "android.hardware.graphics.allocator-service.dmaheap";
 
+/// A line of the kernel's versions, as Debian has it.
+#[derive(Debug)]
+pub struct KernelSource {
+    /// Debian's package: a version of the kernel, of which Debian replaces the point releases.
+    pub package: &'static str,
+    /// Debian's suites that have it, where they are not those of this machine's own sources.
+    pub suites: &'static [&'static str],
+}
+
+/// The LTS that current Android kernels derive from, and the oldest that the driver supports.
+static LINUX_6_12: KernelSource = KernelSource { package: "linux-source-6.12", suites: &[] };
+
+/// The newest.
+static LINUX_7_3: KernelSource =
+    KernelSource { package: "linux-source-7.3", suites: &["trixie-backports", "sid"] };
+
 /// A board. Paths are relative to the repository's root.
 #[derive(Debug)]
 pub struct Board {
@@ -34,10 +50,14 @@ pub struct Board {
     pub cores: u8,
     /// Memory in MiB unless the command line says otherwise.
     pub memory: u32,
+    /// Where its kernel comes from.
+    pub kernel_source: &'static KernelSource,
     /// The kernel make target, below `arch/<arch>/boot/`.
     pub kernel_image: &'static str,
     /// All that the kernel's configuration has; later fragments add to earlier ones.
     pub kernel_config: &'static [&'static str],
+    /// What of the kernel is a module, by its place among the objects. Init loads them in the order of their names.
+    pub modules: &'static [&'static str],
     /// Boards with the same name here share one folder of kernel objects, because their
     /// configurations differ little.
     pub kernel_objects: &'static str,
@@ -61,16 +81,47 @@ pub static VIRT_BENCH: Board = Board {
     ..ARM64
 };
 
-/// A kernel that runs the driver's KUnit suites under its own watchdogs, and ends.
-pub static VIRT_KUNIT: Board = Board {
-    name: "virt-kunit",
-    kernel_config: &["kernel/board/virt-kunit.config"],
-    kernel_objects: "virt-kunit",
-    kernel_steps: 1070,
-    overlay: "kernel/board/virt-kunit.dtso",
-    kernel_arguments: "console=ttyAMA0 panic=-1 kunit_shutdown=poweroff",
+/// The other kernel, as different as can be: the newest, 16 KiB pages, the driver a module with its
+/// KUnit suites, and everything watched.
+pub static VIRT_NEXT: Board = NEXT;
+
+const NEXT: Board = Board {
+    name: "virt-next",
+    // KASAN's shadow takes an eighth.
+    memory: 2048,
+    kernel_source: &LINUX_7_3,
+    kernel_config: &["kernel/board/virt.config", "kernel/board/virt-next.config"],
+    modules: &["drivers/dma-buf/heaps/dmaheap/cma_regions.ko"],
+    kernel_objects: "virt-next",
+    kernel_steps: 1410,
+    // Not vivid: it maps more at once than it says that it can.
+    kernel_arguments: "console=ttyAMA0 panic=-1 oops=panic vivid.allocators=1 \
+                       dma_debug_driver=cma_regions",
     ..ARM64
 };
+
+/// The same with the kernel's own heap, a module too, which has the names of this driver there.
+pub static VIRT_NEXT_IN_TREE: Board = Board {
+    name: "virt-next-in-tree",
+    kernel_config: &[
+        "kernel/board/virt.config",
+        "kernel/board/virt-next.config",
+        "kernel/board/virt-next-in-tree.config",
+    ],
+    modules: &["drivers/dma-buf/heaps/cma_heap.ko", "drivers/dma-buf/heaps/dmaheap/cma_regions.ko"],
+    ..NEXT
+};
+
+/// All of them.
+pub static BOARDS: [&Board; 4] = [&VIRT, &VIRT_NEXT, &VIRT_BENCH, &VIRT_NEXT_IN_TREE];
+
+/// The board of this name, or the names that there are.
+pub fn by_name(name: &str) -> Result<&'static Board, String> {
+    BOARDS.into_iter().find(|board| board.name == name).ok_or_else(|| {
+        let names: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();
+        format!("there are {}", names.join(", "))
+    })
+}
 
 const ARM64: Board = Board {
     name: "virt",
@@ -87,8 +138,10 @@ const ARM64: Board = Board {
     cpu: "max,pauth-impdef=on",
     cores: 2,
     memory: 1024,
+    kernel_source: &LINUX_6_12,
     kernel_image: "Image",
     kernel_config: &["kernel/board/virt.config"],
+    modules: &[],
     kernel_objects: "virt",
     kernel_steps: 1390,
     overlay: "kernel/board/virt.dtso",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Debian's packages that are unpacked into the cache and not installed: the guest's C library,
-//! loader and shell, which are of another architecture, and QEMU, whose package would make a host
-//! that has another QEMU remove it.
+//! loader and shell, which are of another architecture; QEMU, whose package would make a host that
+//! has another QEMU remove it; and the kernels' sources, one of which is newer than the host.
 //!
 //! They are downloaded with package lists of their own, so that the host's package database never
 //! hears of them.
@@ -10,15 +10,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::boards::Board;
+use crate::boards::{Board, KernelSource};
 use crate::cache::{Cache, Key};
-use crate::error::{OnFile, Result};
+use crate::error::{Error, OnFile, Result};
 use crate::packages;
 use crate::progress::Step;
 use crate::tool;
 
 const GUEST: [&str; 4] = ["busybox-static", "libc6", "libgcc-s1", "libstdc++6"];
 const QEMU: [&str; 2] = ["qemu-system-arm", "qemu-system-data"];
+/// What Debian signs all of its suites with; Debian 12 knows its successors' keys.
+const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const HINT: &str = "is the disk full? If not, remove the folder that holds the log";
 
 /// The folder with the guest's C library and shell, which fit the compiler that is installed here.
@@ -27,59 +29,122 @@ pub fn guest_root(board: &Board, cache: &Cache) -> Result<PathBuf> {
     let key = Key::default().with(GUEST.join(" ")).with(compiler).digits();
     let name = format!("debian-{}-{key}", board.debian_arch);
     let what = format!("fetching Debian's C library for {}", board.debian_arch);
-    unpacked(cache, &name, board.debian_arch, &GUEST, &what)
+    unpacked(cache, &name, board.debian_arch.to_owned(), &GUEST, &what)
 }
 
 /// The board's QEMU program.
 pub fn qemu(board: &Board, cache: &Cache) -> Result<PathBuf> {
-    let mut dpkg = Command::new("dpkg");
-    let host =
-        tool::output("asking dpkg for this machine's name", dpkg.arg("--print-architecture"))?;
+    let host = host_arch()?;
     let key = Key::default().with(QEMU.join(" ")).digits();
-    let name = format!("qemu-{}-{key}", host.trim());
-    let root = unpacked(cache, &name, host.trim(), &QEMU, "fetching QEMU")?;
+    let name = format!("qemu-{host}-{key}");
+    let root = unpacked(cache, &name, host, &QEMU, "fetching QEMU")?;
     Ok(root.join("usr/bin").join(board.qemu))
+}
+
+/// The archive with a kernel's source, unpacked below `folder`.
+pub fn kernel_source(source: &KernelSource, folder: &Path) -> Result<PathBuf> {
+    let step = Step::new(format!("fetching {}", source.package));
+    let apt = Apt { folder, arch: host_arch()?, suites: source.suites };
+    apt.unpack(&[source.package])?;
+    step.done();
+    Ok(folder.join(format!("root/usr/src/{}.tar.xz", source.package)))
+}
+
+fn host_arch() -> Result<String> {
+    let mut dpkg = Command::new("dpkg");
+    let said =
+        tool::output("asking dpkg for this machine's name", dpkg.arg("--print-architecture"))?;
+    Ok(said.trim().to_owned())
 }
 
 /// The folder that the packages are unpacked in.
 fn unpacked(
     cache: &Cache,
     name: &str,
-    arch: &str,
+    arch: String,
     packages: &[&str],
     what: &str,
 ) -> Result<PathBuf> {
     let entry = cache.entry(name, |folder| {
         let step = Step::new(what);
-        for part in ["apt/lists/partial", "apt/archives/partial", "root"] {
-            let part = folder.join(part);
-            fs::create_dir_all(&part).on("cannot make", &part)?;
-        }
-        apt_get(arch, folder, &["update"])?;
-        apt_get(arch, folder, &[&["download"], packages].concat())?;
-        unpack(folder)?;
+        Apt { folder, arch, suites: &[] }.unpack(packages)?;
         step.done();
         Ok(())
     })?;
     Ok(entry.join("root"))
 }
 
-/// Runs apt-get in `folder`'s `apt`, with all its state there.
-fn apt_get(arch: &str, folder: &Path, arguments: &[&str]) -> Result<()> {
-    let apt = folder.join("apt");
-    let mut command = Command::new("apt-get");
-    command
-        .current_dir(&apt)
-        .args(arguments)
-        .arg(format!("-oAPT::Architecture={arch}"))
-        .arg(format!("-oAPT::Architectures={arch}"))
-        .arg("-oAPT::Sandbox::User=root")
-        .arg("-oAcquire::Languages=none")
-        .arg(format!("-oDir::State::Lists={}", apt.join("lists").display()))
-        .arg(format!("-oDir::Cache={}", apt.display()));
-    let what = format!("apt-get {} for {arch}", arguments.join(" "));
-    let log = folder.join("apt.log");
-    tool::run(&what, "", command, &log, |_| ()).map_err(|error| packages::advise(error, &log))
+/// apt-get with all its state in `folder`'s `apt`.
+struct Apt<'a> {
+    folder: &'a Path,
+    arch: String,
+    /// Those of Debian to take packages from, if not the ones that this machine takes its own from.
+    suites: &'a [&'a str],
+}
+
+impl Apt<'_> {
+    /// Downloads the packages and unpacks them in `folder`'s `root`.
+    fn unpack(&self, packages: &[&str]) -> Result<()> {
+        for part in ["apt/lists/partial", "apt/archives/partial", "root"] {
+            let part = self.folder.join(part);
+            fs::create_dir_all(&part).on("cannot make", &part)?;
+        }
+        self.run(&["update"])?;
+        if !self.suites.is_empty() {
+            self.write_sources(&self.mirror()?)?;
+            self.run(&["update"])?;
+        }
+        self.run(&[&["download"], packages].concat())?;
+        unpack(self.folder)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = self.command();
+        command.args(arguments);
+        let what = format!("apt-get {} for {}", arguments.join(" "), self.arch);
+        let log = self.folder.join("apt.log");
+        tool::run(&what, "", command, &log, |_| ()).map_err(|error| packages::advise(error, &log))
+    }
+
+    fn command(&self) -> Command {
+        let apt = self.folder.join("apt");
+        let mut command = Command::new("apt-get");
+        command
+            .current_dir(&apt)
+            .arg(format!("-oAPT::Architecture={}", self.arch))
+            .arg(format!("-oAPT::Architectures={}", self.arch))
+            .arg("-oAPT::Sandbox::User=root")
+            .arg("-oAcquire::Languages=none")
+            .arg(format!("-oDir::State::Lists={}", apt.join("lists").display()))
+            .arg(format!("-oDir::Cache={}", apt.display()));
+        let sources = self.sources();
+        if sources.exists() {
+            command.arg(format!("-oDir::Etc::SourceList={}", sources.display()));
+            command.arg("-oDir::Etc::SourceParts=-");
+        }
+        command
+    }
+
+    fn sources(&self) -> PathBuf {
+        self.folder.join("apt/sources.list")
+    }
+
+    /// Where this machine gets Debian from.
+    fn mirror(&self) -> Result<String> {
+        let mut command = self.command();
+        command.args(["indextargets", "--format", "$(REPO_URI)"]);
+        command.args(["Created-By: Packages", "Origin: Debian", "Label: Debian"]);
+        let known = tool::output("asking apt-get for Debian's address", &mut command)?;
+        let first = known.lines().next().map(str::to_owned);
+        first.ok_or_else(|| Error::Usage("no source in /etc/apt is Debian itself".into()))
+    }
+
+    fn write_sources(&self, mirror: &str) -> Result<()> {
+        let line = |suite| format!("deb [signed-by={KEYS}] {mirror} {suite} main\n");
+        let sources = self.sources();
+        fs::write(&sources, self.suites.iter().map(line).collect::<String>())
+            .on("cannot write", &sources)
+    }
 }
 
 fn unpack(folder: &Path) -> Result<()> {

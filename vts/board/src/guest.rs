@@ -106,7 +106,7 @@ impl Built<'_> {
         let tree = devicetree::make(board, qemu, &shape, boot.overlay.as_deref(), folder.path())?;
         let services = if boot.services { "" } else { board_channel::NO_SERVICES };
         let arguments = [board.kernel_arguments, services, &boot.append].join(" ");
-        let parts = Parts { qemu, kernel, image: Some(image), tree: &tree, arguments: &arguments };
+        let parts = Parts { qemu, kernel, image, tree: &tree, arguments: &arguments };
         let mut machine = Machine::start(&shape, &parts)?;
         let Some((to, from)) = machine.take_channel() else {
             return Err(machine.obituary("opening the channel"));
@@ -134,9 +134,11 @@ impl Guest {
         let cache = Cache::open()?;
         packages::provide(board, &[], &cache, boot.install)?;
         let (kernel, (qemu, image)) = side_by_side(
-            || kernel::image(board, &cache, boot.driver.as_ref()),
+            || kernel::kernel(board, &cache, boot.driver.as_ref()),
             || Ok((debian::qemu(board, &cache)?, image::pack(board, &cache, &boot.replace)?)),
         )?;
+        let image = image::with_modules(image, &kernel.modules)?;
+        let kernel = kernel.image;
         let built = Built { board, qemu, kernel, image };
         if boot.counting {
             return built.start(boot, Accelerator::Counting, BOOT_LIMIT);
@@ -155,6 +157,13 @@ impl Guest {
             }
             other => other,
         }
+    }
+
+    /// Builds the board's kernel ahead of its first boot.
+    pub fn build_kernel(board: &Board) -> Result<()> {
+        let cache = Cache::open()?;
+        packages::provide(board, &[], &cache, packages::may_install())?;
+        kernel::kernel(board, &cache, None).map(drop)
     }
 
     /// Runs a command to its end and hands on its output as it comes.

@@ -29,6 +29,12 @@ const PROGRAMS: [(&str, &str); 4] = [
 /// Where init finds the SELinux policy.
 const POLICY: &str = "/vendor/etc/selinux/precompiled_sepolicy";
 
+/// Where init finds the kernel's modules.
+const MODULES: &str = "/vendor/lib/modules";
+
+/// What errors call the image.
+const UNNAMED: &str = "(the image)";
+
 /// Empty folders, for mounts and for people, with their modes.
 const FOLDERS: [(&str, u32); 6] = [
     ("/dev", 0o755),
@@ -75,8 +81,20 @@ pub fn pack(board: &Board, cache: &Cache, replace: &[(String, PathBuf)]) -> Resu
     }
     image.add_configuration(board)?;
     image.add_file(&sepolicy::compile(&sepolicy::vendor(), folder.path())?, POLICY)?;
-    let unnamed = Path::new("(the image)");
+    let unnamed = Path::new(UNNAMED);
     let mut file = tempfile::tempfile().on("cannot make a temporary file for", unnamed)?;
+    image.write(BufWriter::new(&mut file)).on("cannot write", unnamed)?;
+    Ok(file)
+}
+
+/// The image with the kernel's modules behind it: the kernel unpacks both archives.
+pub fn with_modules(mut file: File, modules: &[PathBuf]) -> Result<File> {
+    let mut image = Image(BTreeMap::new());
+    for module in modules {
+        let name = module.file_name().unwrap_or_default().to_string_lossy();
+        image.add_file(module, &format!("{MODULES}/{name}"))?;
+    }
+    let unnamed = Path::new(UNNAMED);
     image.write(BufWriter::new(&mut file)).on("cannot write", unnamed)?;
     let size = file.stream_position().on("cannot measure", unnamed)?;
     if size > LARGEST {

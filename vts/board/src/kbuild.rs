@@ -33,8 +33,15 @@ impl Kbuild<'_> {
         self.make(&["allnoconfig", &format!("KCONFIG_ALLCONFIG={}", making.display())], |_| ())?;
         let got = fs::read_to_string(&config).on("cannot read", &config)?;
         let got: Vec<&str> = got.lines().collect();
-        let lost: Vec<&str> =
-            wanted(fragment).into_values().filter(|line| !got.contains(line)).collect();
+        let lost: Vec<&str> = wanted(fragment)
+            .into_iter()
+            .filter(|(option, line)| match line.starts_with('#') {
+                // What this kernel does not know is not set either.
+                true => got.iter().any(|got| got.starts_with(&format!("CONFIG_{option}="))),
+                false => !got.contains(line),
+            })
+            .map(|(_, line)| line)
+            .collect();
         if !lost.is_empty() {
             return Err(Error::LostConfig { fragment: origin.to_owned(), lines: lost.join("\n") });
         }

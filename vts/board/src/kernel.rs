@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The board's kernel: Debian's source, this project's driver, the board's configuration.
 //!
-//! Three places of the cache, each with the key of what goes into it:
+//! Three places of the cache, the latter two with the key of what goes into them:
 //!
-//! - `linux-<version>`: the source tree, with the driver copied in under `drivers/dma-buf/heaps/`;
+//! - `linux-source-<line>`: the source tree, with the driver copied in under
+//!   `drivers/dma-buf/heaps/`; it stays at the point release that it was fetched at;
 //! - `build-<objects>-<key>`: kbuild's objects, so that a changed driver file costs one compilation
 //!   and a link, and a changed configuration what depends on it;
-//! - `kernel-<board>-<key>`: a finished image. It is all that a second run looks at.
+//! - `kernel-<board>-<key>`: a finished image and its modules. It is all that a boot takes.
 //!
 //! The tree is shared, so one lock covers driver, build and image. A build that was killed leaves
 //! its mark in the build folder; objects newer than the mark are not trusted.
@@ -14,6 +15,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
@@ -22,15 +24,14 @@ use crate::boards::Board;
 use crate::cache::{Cache, Key};
 use crate::error::{Error, OnFile, Result};
 use crate::kbuild::Kbuild;
-use crate::packages::KERNEL_SOURCE;
 use crate::place::repository;
 use crate::progress::Step;
-use crate::tool;
+use crate::{debian, tool};
 
 /// Source tree and objects of one board, in MiB, rounded up.
 const SPACE_NEEDED: u64 = 3 * 1024;
-/// Finished images kept; each is about 10 MiB.
-const IMAGES_KEPT: usize = 8;
+/// Finished kernels kept for each board; they have 10 to 40 MiB.
+const KERNELS_KEPT: usize = 8;
 /// The driver's folder in the kernel tree.
 pub const DRIVER: &str = "drivers/dma-buf/heaps/dmaheap";
 /// Its folders, as they are below `kernel/`: itself, and the test devices.
@@ -50,90 +51,117 @@ const MARK: &str = ".building";
 /// The driver's files, by their paths below `kernel/`.
 pub type DriverFiles = BTreeMap<String, Vec<u8>>;
 
-/// The bootable image, built if the cache does not have it; with another driver than this
-/// repository's, if there is one.
-pub fn image(board: &Board, cache: &Cache, driver: Option<&DriverFiles>) -> Result<PathBuf> {
+/// What a board boots.
+#[derive(Debug)]
+pub struct Kernel {
+    /// The bootable image.
+    pub image: PathBuf,
+    /// The modules, which init loads.
+    pub modules: Vec<PathBuf>,
+}
+
+/// The kernel, built if the cache does not have it; with another driver than this repository's, if
+/// there is one.
+pub fn kernel(board: &Board, cache: &Cache, driver: Option<&DriverFiles>) -> Result<Kernel> {
     let driver = driver.map_or_else(driver_files, |other| Ok(other.clone()))?;
     let build = Build::new(board, cache, driver)?;
-    let image = cache.path(&format!("kernel-{}-{}", board.name, build.image_key));
-    if image.exists() {
-        return Ok(image);
+    let folder = cache.path(&format!("kernel-{}-{}", board.name, build.key));
+    let built = Kernel {
+        image: folder.join(board.kernel_image),
+        modules: board.modules.iter().map(|place| folder.join(file_name(place))).collect(),
+    };
+    if folder.exists() {
+        return Ok(built);
     }
     let _lock = cache.lock("kernel")?;
-    if image.exists() {
-        return Ok(image);
+    if folder.exists() {
+        return Ok(built);
     }
-    build.run(&image)?;
+    build.run(&folder)?;
     // Another board's name may begin with this one's, but no key has a dash.
     let of = |kind: &str, name: &str| {
         name.strip_prefix(&format!("{kind}-")).is_some_and(|key| !key.contains('-'))
     };
     let kernel = format!("kernel-{}", board.name);
-    cache.forget(IMAGES_KEPT, |name| of(&kernel, name))?;
+    cache.forget(KERNELS_KEPT, |name| of(&kernel, name))?;
     let objects = format!("build-{}", board.kernel_objects);
     cache.forget(1, |name| of(&objects, name))?;
-    Ok(image)
+    Ok(built)
+}
+
+fn file_name(place: &str) -> &str {
+    place.rsplit('/').next().unwrap_or(place)
 }
 
 struct Build<'a> {
     board: &'a Board,
-    cache: &'a Cache,
+    tree: PathBuf,
     fragment: String,
     driver: DriverFiles,
     folder: PathBuf,
-    image_key: String,
+    key: String,
 }
 
 impl<'a> Build<'a> {
-    fn new(board: &'a Board, cache: &'a Cache, driver: DriverFiles) -> Result<Self> {
+    fn new(board: &'a Board, cache: &Cache, driver: DriverFiles) -> Result<Self> {
         let compiler = tool::output(
             "asking for the compiler's version",
             Command::new(format!("{}gcc", board.cross_compile)).arg("-dumpfullversion"),
         )?;
         let fragment = fragment(board)?;
+        let tree = source_tree(board, cache)?;
 
-        let tools = Key::default().with(source_version()?).with(compiler);
+        let tools = Key::default().with(version(&tree)?).with(compiler);
         let folder = cache.path(&format!("build-{}-{}", board.kernel_objects, tools.digits()));
-        let image_key = driver
+        let settings = tools.with(&fragment).with(board.modules.join(" "));
+        let key = driver
             .iter()
-            .fold(tools.with(&fragment), |key, (name, content)| key.with(name).with(content))
+            .fold(settings, |key, (name, content)| key.with(name).with(content))
             .digits();
-        Ok(Self { board, cache, fragment, driver, folder, image_key })
+        Ok(Self { board, tree, fragment, driver, folder, key })
     }
 
-    fn run(&self, image: &Path) -> Result<()> {
-        let tree = source_tree(self.cache)?;
-        copy_driver(&tree, &self.driver)?;
+    fn run(self, place: &Path) -> Result<()> {
+        copy_driver(&self.tree, &self.driver)?;
         fs::create_dir_all(&self.folder).on("cannot make", &self.folder)?;
+        require_space(&self.folder)?;
         distrust_interrupted(&self.folder)?;
-        let kbuild = Kbuild { board: self.board, tree, folder: self.folder.clone() };
-        kbuild.configure(&self.fragment, &self.board.kernel_config.join(" and "))?;
+        let Self { board, tree, folder, .. } = self;
+        let kbuild = Kbuild { board, tree, folder };
+        kbuild.configure(&self.fragment, &board.kernel_config.join(" and "))?;
 
-        let step = Step::of_length(
-            format!("building the kernel for {}", self.board.name),
-            self.board.kernel_steps,
-        );
-        let made = kbuild.make(&[self.board.kernel_image], |line| {
+        let step =
+            Step::of_length(format!("building the kernel for {}", board.name), board.kernel_steps);
+        let mut goals = vec![board.kernel_image];
+        if !board.modules.is_empty() {
+            goals.push("modules");
+        }
+        let made = kbuild.make(&goals, |line| {
             if line.starts_with("  ") {
                 step.advance(1);
             }
         });
         // One that ended by itself, for whatever reason, has left whole objects only.
-        let mark = self.folder.join(MARK);
+        let mark = kbuild.folder.join(MARK);
         fs::remove_file(&mark).on("cannot remove", &mark)?;
         made?;
-        let built = self
-            .folder
-            .join("arch")
-            .join(self.board.arch)
-            .join("boot")
-            .join(self.board.kernel_image);
-        let copy = image.with_extension("making");
-        fs::copy(&built, &copy).on("cannot copy", &built)?;
-        fs::rename(&copy, image).on("cannot rename to", image)?;
+        keep(&kbuild, place)?;
         step.done();
         Ok(())
     }
+}
+
+/// Copies what was built to `place`, which is whole if it is there.
+fn keep(kbuild: &Kbuild, place: &Path) -> Result<()> {
+    let board = kbuild.board;
+    let making = place.with_extension("making");
+    fs::create_dir_all(&making).on("cannot make", &making)?;
+    let image = format!("arch/{}/boot/{}", board.arch, board.kernel_image);
+    for built in iter::once(image.as_str()).chain(board.modules.iter().copied()) {
+        let (from, to) = (kbuild.folder.join(built), making.join(file_name(built)));
+        fs::copy(&from, &to).on("cannot copy", &from)?;
+    }
+    fs::rename(&making, place).on("cannot rename to", place)
 }
 
 /// What the board's kernel is configured to have.
@@ -147,40 +175,46 @@ pub fn fragment(board: &Board) -> Result<String> {
 }
 
 /// The unpacked source tree.
-pub fn source_tree(cache: &Cache) -> Result<PathBuf> {
-    let name = format!("linux-{}", source_version()?);
-    let tree = cache.entry(&name, |folder| {
+pub fn source_tree(board: &Board, cache: &Cache) -> Result<PathBuf> {
+    let source = board.kernel_source;
+    cache.entry(source.package, |folder| {
         require_space(folder)?;
-        let archive = PathBuf::from(format!("/usr/src/{KERNEL_SOURCE}.tar.xz"));
-        let file = File::open(&archive).on("cannot open", &archive)?;
-        let length = file.metadata().on("cannot read", &archive)?.len();
-        let step = Step::of_length("unpacking the kernel's source", length);
-        let log = folder.join("tar.log");
-        let mut command = tool::bound_to_us("tar", "TERM");
-        command
-            .args(["-xJ", "--strip-components=1", "-C"])
-            .arg(folder)
-            .stdin(Stdio::piped())
-            .stderr(File::create(&log).on("cannot write", &log)?);
-        let mut tar = command.spawn().on("cannot start tar for", &archive)?;
-        if let Some(mut stdin) = tar.stdin.take() {
-            // Where tar gives up, its own words say why; the broken pipe does not.
-            let _ = io::copy(&mut counted(file, &step), &mut stdin);
-        }
-        let status = tar.wait().on("cannot wait for tar of", &archive)?;
-        tool::check("unpacking the kernel's source", "is the disk full?", status, &log)?;
-        step.done();
-        // Of versions that Debian has replaced.
-        cache.forget(1, |name| name.starts_with("linux-"))
-    })?;
-    Ok(tree)
+        let debian = folder.join("debian.package");
+        let archive = debian::kernel_source(source, &debian)?;
+        unpack(&archive, folder)?;
+        fs::remove_dir_all(&debian).on("cannot remove", &debian)
+    })
 }
 
-fn source_version() -> Result<String> {
-    tool::output(
-        "asking for the kernel source's version",
-        Command::new("dpkg-query").args(["-W", "-f=${Version}", KERNEL_SOURCE]),
-    )
+fn unpack(archive: &Path, folder: &Path) -> Result<()> {
+    let file = File::open(archive).on("cannot open", archive)?;
+    let length = file.metadata().on("cannot read", archive)?.len();
+    let step = Step::of_length("unpacking the kernel's source", length);
+    let log = folder.join("tar.log");
+    let mut command = tool::bound_to_us("tar", "TERM");
+    command
+        .args(["-xJ", "--strip-components=1", "-C"])
+        .arg(folder)
+        .stdin(Stdio::piped())
+        .stderr(File::create(&log).on("cannot write", &log)?);
+    let mut tar = command.spawn().on("cannot start tar for", archive)?;
+    if let Some(mut stdin) = tar.stdin.take() {
+        // Where tar gives up, its own words say why; the broken pipe does not.
+        let _ = io::copy(&mut counted(file, &step), &mut stdin);
+    }
+    let status = tar.wait().on("cannot wait for tar of", archive)?;
+    tool::check("unpacking the kernel's source", "is the disk full?", status, &log)?;
+    step.done();
+    Ok(())
+}
+
+/// The point release of a tree: the lines of its Makefile that say so.
+fn version(tree: &Path) -> Result<String> {
+    let makefile = tree.join("Makefile");
+    let text = fs::read_to_string(&makefile).on("cannot read", &makefile)?;
+    let names = ["VERSION", "PATCHLEVEL", "SUBLEVEL", "EXTRAVERSION"];
+    let is_version = |line: &&str| names.iter().any(|name| line.starts_with(&format!("{name} =")));
+    Ok(text.lines().filter(is_version).collect())
 }
 
 /// The driver's sources, Kconfig and Makefile, and those of the test devices.

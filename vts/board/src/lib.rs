@@ -5,8 +5,8 @@
 //! One boot's way through the modules: [`boards`] says what a board is; [`packages`] makes the
 //! host able to build it; [`kernel`] and [`userland`] build, and [`debian`] fetches what others have
 //! built, all through [`cache`]; [`image`] packs; [`devicetree`] merges the overlay into the machine's own tree; [`machine`] starts QEMU;
-//! [`guest`] talks to the agent inside, [`screen`] takes pictures. [`kunit`] boots a kernel that tests
-//! itself and needs neither image nor agent; [`source`] is for checks of the driver without a boot;
+//! [`guest`] talks to the agent inside, [`screen`] takes pictures. [`source`] is for checks of the
+//! driver without a boot;
 //! [`instrumented`] counts what a boot and the host's tests run of `service/`.
 
 pub mod boards;
@@ -19,7 +19,6 @@ mod image;
 pub mod instrumented;
 mod kbuild;
 mod kernel;
-pub mod kunit;
 mod machine;
 mod packages;
 mod place;

@@ -8,7 +8,7 @@
 //! save.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -34,8 +34,8 @@ pub struct Parts<'a> {
     pub qemu: &'a Path,
     /// The kernel image.
     pub kernel: &'a Path,
-    /// The initramfs, if it gets so far; only its descriptor is used, so it needs no name.
-    pub image: Option<&'a File>,
+    /// The initramfs; only its descriptor is used, so it needs no name.
+    pub image: &'a File,
     /// The merged device tree, in a folder that lives as long as the machine and gets its monitor.
     pub tree: &'a Path,
     /// Kernel arguments.
@@ -109,7 +109,8 @@ impl Machine {
             .args(["-device", &format!("virtserialport,chardev=channel,name={PORT_NAME}")])
             .arg("-kernel")
             .arg(parts.kernel)
-            .args(parts.image.map(|image| ["-initrd".into(), path_of(image)]).iter().flatten())
+            .arg("-initrd")
+            .arg(path_of(parts.image))
             .arg("-dtb")
             .arg(parts.tree)
             .args(["-append", parts.arguments])
@@ -142,21 +143,6 @@ impl Machine {
             }
         });
         Alarm { _keep: keep }
-    }
-
-    /// Waits until the guest has switched itself off, and returns its console. For a guest that
-    /// has no agent; one that takes longer than `limit` is ended.
-    pub fn run_to_the_end(mut self, doing: &str, limit: Duration) -> Result<String> {
-        let _alarm = self.alarm(limit);
-        if let Some((to, mut from)) = self.take_channel() {
-            // Reaches its end with the process.
-            let _ = io::copy(&mut from, &mut io::sink());
-            drop(to);
-        }
-        if self.time_is_up.load(Ordering::SeqCst) {
-            return Err(self.obituary(doing));
-        }
-        Ok(self.console_text())
     }
 
     /// The error for a channel that closed, or a guest that hung, while doing `what`.

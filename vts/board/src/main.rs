@@ -11,7 +11,7 @@ mod vts;
 
 use std::process::ExitCode;
 
-use board::{Error, Result, boards};
+use board::{Board, Error, Result, boards};
 use clap::{Parser, Subcommand};
 
 /// This tool's own failures, as `env` and `docker` report theirs.
@@ -25,6 +25,9 @@ struct Arguments {
     /// Install nothing; name the Debian packages that are missing (also: DMAHEAP_NO_INSTALL=1)
     #[arg(long, global = true)]
     no_install: bool,
+    /// The board: virt, or virt-next with another kernel, or virt-bench (bench takes its own)
+    #[arg(long, global = true, default_value = "virt", value_parser = boards::by_name)]
+    board: &'static Board,
     #[command(subcommand)]
     command: Option<Verb>,
 }
@@ -48,7 +51,7 @@ enum Verb {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let install = !arguments.no_install && board::may_install();
-    match run(arguments.command, install) {
+    match run(arguments.command, arguments.board, install) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
@@ -60,8 +63,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Option<Verb>, install: bool) -> Result<ExitCode> {
-    let board = &boards::VIRT;
+fn run(command: Option<Verb>, board: &Board, install: bool) -> Result<ExitCode> {
     match command {
         None => demo::show(board, install),
         Some(Verb::Exec(exec)) => exec.run(board, install),

@@ -14,16 +14,12 @@ use crate::error::{Error, Result};
 use crate::progress::Step;
 use crate::tool;
 
-/// The kernel's source; the LTS that current Android kernels derive from.
-pub const KERNEL_SOURCE: &str = "linux-source-6.12";
-
 /// Set to anything, it forbids to install, as `--no-install` does: for `cargo test`, which takes
 /// no flags for it.
 pub const NO_INSTALL: &str = "DMAHEAP_NO_INSTALL";
 
 /// What building and booting needs whatever the board.
-const COMMON: [&str; 16] = [
-    KERNEL_SOURCE,
+const COMMON: [&str; 15] = [
     "bc",
     "bison",
     "checkpolicy",
@@ -172,6 +168,8 @@ fn advice(log: &str) -> &'static str {
          -f install), then try again"
     } else if says(&["Could not get lock", "Unable to acquire"]) {
         "another program is installing packages: wait for it, then try again"
+    } else if says(&["Unable to locate package linux-source"]) {
+        "Debian has replaced this version of the kernel: name the next one in vts/board/src/boards.rs"
     } else if says(&["Unable to locate", "no installation candidate", "unmet dependencies"]) {
         "are Debian 12 and its security updates in /etc/apt? These are its package names"
     } else {
@@ -204,7 +202,8 @@ mod tests {
         for (log, part) in [
             ("E: Packages need to be removed but remove is disabled.", "by hand"),
             ("dpkg: error processing package x (--configure):", "dpkg --configure -a"),
-            ("E: Unable to locate package linux-source-6.12", "/etc/apt"),
+            ("E: Unable to locate package x", "/etc/apt"),
+            ("E: Unable to locate package linux-source-7.3", "boards.rs"),
             ("Err:1 x Could not resolve 'x'\nE: Failed to fetch x", "network"),
         ] {
             assert!(advice(log).contains(part), "{log}: {}", advice(log));

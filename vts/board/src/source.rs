@@ -18,7 +18,7 @@ pub use crate::kernel::{DRIVER, DriverFiles, driver_files};
 pub fn tree(board: &Board) -> Result<PathBuf> {
     let cache = Cache::open()?;
     packages::provide(board, &packages::CHECKERS, &cache, packages::may_install())?;
-    kernel::source_tree(&cache)
+    kernel::source_tree(board, &cache)
 }
 
 /// The tree with this repository's driver in it, and objects of a configuration of its own, so

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use board::guest::Output;
-use board::{Boot, Error, Guest, boards};
+use board::{Board, Boot, Error, Guest, boards};
 use board_channel::wire::Exit;
 use libtest_mimic::Failed;
 
@@ -42,16 +42,31 @@ pub fn boot(boot: &Boot) -> Result<Guest, Failed> {
 }
 
 /// The shared guests that no test has at the moment.
-static IDLE: Mutex<Vec<Guest>> = Mutex::new(Vec::new());
+static IDLE: Mutex<Vec<(&Board, Guest)>> = Mutex::new(Vec::new());
+
+/// Lends a shared guest of the plain board.
+pub fn with_guest<T>(test: impl FnOnce(&mut Guest) -> Result<T, Failed>) -> Result<T, Failed> {
+    with_guest_of(&boards::VIRT, test)
+}
 
 /// Lends a shared guest, as another test left it; boots one if all are lent, and so after a test
 /// that killed its guest.
-pub fn with_guest<T>(test: impl FnOnce(&mut Guest) -> Result<T, Failed>) -> Result<T, Failed> {
-    let idle = lock(&IDLE).pop();
-    let mut guest = idle.map_or_else(|| boot(&Boot::default()), Ok)?;
+pub fn with_guest_of<T>(
+    board: &'static Board,
+    test: impl FnOnce(&mut Guest) -> Result<T, Failed>,
+) -> Result<T, Failed> {
+    let idle = {
+        let mut idle = lock(&IDLE);
+        let one = idle.iter().position(|(its, _)| std::ptr::eq(*its, board));
+        one.map(|at| idle.swap_remove(at).1)
+    };
+    let mut guest = match idle {
+        Some(guest) => guest,
+        None => Guest::boot(board, &Boot::default())?,
+    };
     let result = test(&mut guest);
     if guest.shell("true").is_ok() {
-        lock(&IDLE).push(guest);
+        lock(&IDLE).push((board, guest));
     }
     result
 }
@@ -60,9 +75,9 @@ pub fn with_guest<T>(test: impl FnOnce(&mut Guest) -> Result<T, Failed>) -> Resu
 pub fn with_every_guest(mut look: impl FnMut(&mut Guest) -> Outcome) -> Outcome {
     let mut idle = lock(&IDLE);
     if idle.is_empty() {
-        idle.push(boot(&Boot::default())?);
+        idle.push((&boards::VIRT, boot(&Boot::default())?));
     }
-    idle.iter_mut().try_for_each(&mut look)
+    idle.iter_mut().try_for_each(|(_, guest)| look(guest))
 }
 
 /// The lock, whichever test failed while it had it.

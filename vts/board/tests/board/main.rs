@@ -60,6 +60,8 @@ fn main() -> std::process::ExitCode {
             name_that_is_taken_costs_no_other_region,
             wrong_regions_are_reported_and_cost_no_other,
             name_of_the_in_tree_heap_is_left_to_it,
+            newer_in_tree_heap_keeps_all_areas,
+            region_that_large_pages_misalign_is_reported,
             uncached_twin_shares_its_regions_memory,
         }
         screen::{
@@ -113,6 +115,7 @@ fn main() -> std::process::ExitCode {
         }
     };
     trials.extend(suite::trials());
+    trials.extend(suite::trials_on_next());
     trials.extend(mutants::trials());
     trials.extend(trials! { suite::{
         mapper_library_is_small_and_exports_three_symbols,
@@ -121,12 +124,11 @@ fn main() -> std::process::ExitCode {
         a_program_that_dies_leaves_what_it_reported,
         board_without_counters_is_not_taken_for_sound,
     } });
-    if trials
-        .iter()
-        .any(|trial| trial.name().starts_with("kunit::") && asked_for(&arguments, trial))
-        && !arguments.list
-    {
-        thread::spawn(kunit::build_ahead);
+    let asked = trials.iter().filter(|trial| asked_for(&arguments, trial));
+    let (next, plain): (Vec<_>, Vec<_>) = asked.partition(|trial| needs_next(trial.name()));
+    if !next.is_empty() && !arguments.list {
+        let after_plain = !plain.is_empty();
+        thread::spawn(move || kunit::build_ahead(after_plain));
     }
     let outcome = libtest_mimic::run(&arguments, trials);
     let judged = libtest_mimic::run(
@@ -142,6 +144,10 @@ fn main() -> std::process::ExitCode {
 
 /// Guests that run at once.
 const GUESTS: usize = 2;
+
+fn needs_next(test: &str) -> bool {
+    ["kunit::", "next::"].iter().any(|start| test.starts_with(start))
+}
 
 /// Whether the command line's filters leave this test in.
 fn asked_for(arguments: &Arguments, trial: &Trial) -> bool {

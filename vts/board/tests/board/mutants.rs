@@ -17,6 +17,7 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::Outcome;
 use crate::fixture::{boot, expect_eq, fail, lock, with_guest};
+use crate::suite::SHORT;
 
 /// One trial for each mutant, after one for none.
 pub fn trials() -> Vec<Trial> {
@@ -91,10 +92,9 @@ fn is_caught(name: &str, program: &str, case: &str) -> Outcome {
 fn judge(mutant: &str, program: &str, cases: &[&str]) -> Result<(Exit, String), Failed> {
     // What is long shows the defect early, and what is not back at once may be what is missing.
     let patience = if mutant == NONE { "" } else { "SUITE_PATIENCE=1" };
-    let short = "SUITE_DESCRIPTORS=500 SUITE_SECONDS=1 SUITE_BUFFERS=128 SUITE_OPERATIONS=800";
     let test = format!("{program} --instance {INSTANCE} --exact {}", cases.join(" "));
     with_guest(|guest| {
-        let output = guest.shell(&format!("{short} {patience} mutant {mutant} {test}"))?;
+        let output = guest.shell(&format!("{SHORT} {patience} mutant {mutant} {test}"))?;
         Ok((output.exit, output.stdout + &output.stderr))
     })
 }

@@ -72,6 +72,23 @@ pub fn name_of_the_in_tree_heap_is_left_to_it() -> Outcome {
     no_warning(&console)
 }
 
+/// There it has the names of all CMA regions, and lends them; a carve-out is no region of its.
+pub fn newer_in_tree_heap_keeps_all_areas() -> Outcome {
+    let with = Boot { services: false, ..Boot::default() };
+    let mut guest = Guest::boot(&boards::VIRT_NEXT_IN_TREE, &with)?;
+    let heaps = succeed(&mut guest, "ls /dev/dma_heap")?;
+    let expected = "camera@54000000\ndefault_cma_region\nfixed@58000000\nsystem\n";
+    expect_eq("heaps", heaps.as_str(), expected)?;
+    let regions = succeed(&mut guest, "ls /sys/kernel/dmaheap")?;
+    expect_eq("regions", regions.as_str(), "fixed@58000000\n")?;
+    let console = guest.console();
+    for name in ["default_cma_region", "camera@54000000"] {
+        let line = format!("cma_regions: {name}: no heap: its name is taken (error -17)");
+        expect_contains(&console, &line)?;
+    }
+    no_warning(&console)
+}
+
 /// Regions that are wrong, and a word of the line that says so. The board has 1000 MiB, which end
 /// within a section of the kernel's memory map.
 const WRONG: [(&str, &str, &str); 14] = [
@@ -100,7 +117,7 @@ const WRONG: [(&str, &str, &str); 14] = [
         "power of two",
     ),
     ("apart@64000000", "reg = <0 0x64000000 0 0x400000>; dmaheap,held; no-map;", "no-map"),
-    // CMA's least alignment is 4 MiB here, and 32 MiB where pages have 16 KiB.
+    // CMA's least alignment is 4 MiB here.
     (
         "blocks@5d100000",
         "compatible = \"shared-dma-pool\"; reusable; reg = <0 0x5d100000 0 0x400000>;",
@@ -152,6 +169,31 @@ pub fn wrong_regions_are_reported_and_cost_no_other() -> Outcome {
         expect_contains(lines[0], word)?;
     }
     expect_contains(&console, "cma_regions: default_cma_region: it stays lent")?;
+    expect_contains(&console, "cma_regions: held=nobody@1: no such region")?;
+    no_warning(&console)
+}
+
+/// Where pages have 16 KiB, what CMA takes begins at a multiple of 32 MiB. The driver, a module here,
+/// gets its parameters from init.
+pub fn region_that_large_pages_misalign_is_reported() -> Outcome {
+    let overlay = overlay(&[
+        ("linux,cma", "size = <0 0x2000000>; linux,cma-default;"),
+        ("camera@54000000", "reg = <0 0x54000000 0 0x2000000>;"),
+        ("blocks@58400000", "reg = <0 0x58400000 0 0x400000>;"),
+    ])?;
+    let boot = Boot {
+        overlay: Some(overlay),
+        append: "cma_regions.held=camera@54000000:best-fit cma_regions.held=nobody@1".into(),
+        services: false,
+        ..Boot::default()
+    };
+    let mut guest = Guest::boot(&boards::VIRT_NEXT, &boot)?;
+    let heaps = succeed(&mut guest, "ls /dev/dma_heap")?;
+    expect_eq("heaps", heaps.as_str(), "camera@54000000\ndefault_cma_region\nsystem\n")?;
+    let held = succeed(&mut guest, "cd /sys/kernel/dmaheap && grep -l '^[1-9]' */held")?;
+    expect_eq("held", held.as_str(), "camera@54000000/held\n")?;
+    let console = guest.console();
+    expect_contains(&console, "cma_regions: blocks@58400000: no heap: CMA found fault with it")?;
     expect_contains(&console, "cma_regions: held=nobody@1: no such region")?;
     no_warning(&console)
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The device's own test programs, run in the shared guest, each test under its own name.
+//! The device's own test programs, run in the shared guests of both boards, each test under its own
+//! name; below `next::` it runs on virt-next.
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use board::{Boot, skips};
+use board::{Board, Boot, boards, skips};
 use board_channel::wire::Exit;
 use dmaheap_suite::harness::Program;
 use dmaheap_suite::mapper::NATIVE_CASES;
@@ -14,7 +15,8 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::Outcome;
 use crate::fixture::{
-    boot, compile_file, cross, expect_contains, expect_eq, fail, lock, scratch, succeed, with_guest,
+    boot, compile_file, cross, expect_contains, expect_eq, fail, lock, scratch, succeed,
+    with_guest, with_guest_of,
 };
 
 /// One trial here for each of the programs', and for each case of the mapper's clients in C and C++.
@@ -31,12 +33,38 @@ pub fn trials() -> Vec<Trial> {
 
 fn on_device(program: &'static Program, trial: &Trial) -> Trial {
     let name = trial.name().to_owned();
-    Trial::ignorable_test(format!("{}::{name}", program.topic), move || run(program.name, &name))
+    let test = move || run(&boards::VIRT, "", program.name, &name);
+    Trial::ignorable_test(format!("{}::{}", program.topic, trial.name()), test)
 }
 
-fn run(program: &str, test: &str) -> Result<Completion, Failed> {
-    let output = with_guest(|guest| {
-        guest.shell(&format!("{program} --exact --filter '{test}'")).map_err(Failed::from)
+/// What is long is shorter where much else is slow: in a sanitised kernel, or against each mutant.
+pub const SHORT: &str =
+    "SUITE_DESCRIPTORS=500 SUITE_SECONDS=1 SUITE_BUFFERS=128 SUITE_OPERATIONS=800";
+
+/// All of the programs' tests once more, on the other kernel.
+pub fn trials_on_next() -> Vec<Trial> {
+    let on_next = |program: &'static Program, trial: &Trial| {
+        let name = trial.name().to_owned();
+        let test = move || run(&boards::VIRT_NEXT, SHORT, program.name, &name);
+        Trial::ignorable_test(format!("next::{}::{}", program.topic, trial.name()), test)
+    };
+    PROGRAMS
+        .iter()
+        .flat_map(|program| {
+            (program.trials)().into_iter().map(move |trial| on_next(program, &trial))
+        })
+        .collect()
+}
+
+fn run(
+    board: &'static Board,
+    effort: &str,
+    program: &str,
+    test: &str,
+) -> Result<Completion, Failed> {
+    let output = with_guest_of(board, |guest| {
+        let command = format!("{effort} {program} --exact --filter '{test}'");
+        guest.shell(&command).map_err(Failed::from)
     })?;
     // Figures that a test has found, or why it was skipped.
     eprint!("{}", output.stderr);

@@ -12,6 +12,15 @@ use std::{fmt, fs};
 
 use board::repository;
 
+/// More of virt's kernel: it builds modules.
+const MODULES: &str = "CONFIG_MODULES=y\nCONFIG_DMABUF_HEAPS_CMA_REGIONS=m\n";
+
+/// Less of virt-next's kernel: what watches there calls functions of its own.
+const UNWATCHED: &str = "# CONFIG_KASAN is not set\n# CONFIG_KASAN_GENERIC is not set\n\
+    # CONFIG_KASAN_INLINE is not set\n# CONFIG_SLUB_RCU_DEBUG is not set\n\
+    # CONFIG_PROVE_LOCKING is not set\n# CONFIG_DEBUG_ATOMIC_SLEEP is not set\n\
+    # CONFIG_DEBUG_LIST is not set\n# CONFIG_DEBUG_VM is not set\n";
+
 /// A test's result; any error fails it with its text.
 type Outcome = Result<(), Failure>;
 

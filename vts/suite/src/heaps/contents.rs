@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use super::heap::{DEFAULT, Heap, MIB, PAGE, trial};
+use super::heap::{DEFAULT, Heap, MIB, page, trial};
 use super::memory::Memory;
 use crate::dmabuf::DmaBuf;
 use crate::harness::{Outcome, start, wait_for_line};
@@ -54,7 +54,7 @@ fn size_of(heap: &Heap) -> u64 {
 pub fn scribble(heap: &str, bytes: u64) -> Outcome {
     let heap = Heap::open(heap)?;
     let mut taken = take(&heap, bytes, PIECE)?;
-    taken.extend(take(&heap, MIB, PAGE).unwrap_or_default());
+    taken.extend(take(&heap, MIB, page()).unwrap_or_default());
     for buffer in &taken {
         Memory::of(buffer, buffer.size()? as u64)?.fill(0xa5a5_5a5a_a5a5_5a5a);
     }
@@ -72,7 +72,7 @@ fn after_another_uid() -> Outcome {
         app.wait()?;
         // At once, so that a held region's worker is not done yet; the small ones first, since
         // they come from where the app's small ones went.
-        let mut taken = take(&heap, MIB, PAGE)?;
+        let mut taken = take(&heap, MIB, page())?;
         taken.extend(take(&heap, size_of(&heap), PIECE)?);
         assert!(!taken.is_empty(), "{heap} has nothing left");
         for buffer in taken {

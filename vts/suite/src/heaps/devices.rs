@@ -14,7 +14,7 @@ use std::thread;
 use libtest_mimic::Trial;
 use nix::unistd::dup2;
 
-use super::heap::{DEFAULT, Heap, MIB, PAGE, Request, trial};
+use super::heap::{DEFAULT, Heap, MIB, Request, page, trial};
 use super::memory::Memory;
 use crate::dmabuf::{DmaBuf, PROBE, SYNC_END, SYNC_READ, SYNC_WRITE};
 use crate::drm::{Card, VGEM};
@@ -40,7 +40,7 @@ fn one_segment() -> Outcome {
     require(PROBE)?;
     for region in Heap::regions()? {
         let place = region.place()?;
-        let smallest = if region.name == DEFAULT { 128 << 10 } else { PAGE };
+        let smallest = if region.name == DEFAULT { 128 << 10 } else { page() };
         for len in [smallest, 3 * MIB / 2, 4 * MIB] {
             let [segment] = &region.buffer(len)?.physical_segments()?[..] else {
                 return Err(format!("{region}: {len} bytes in pieces").into());
@@ -65,8 +65,8 @@ fn aligned() -> Outcome {
         return skip("this device holds no region");
     }
     for region in &held {
-        let _page = region.buffer(PAGE)?;
-        for (len, alignment) in [(64 << 10, 64 << 10), (MIB, MIB), (MIB + PAGE, 128 << 10)] {
+        let _page = region.buffer(page())?;
+        for (len, alignment) in [(64 << 10, 64 << 10), (MIB, MIB), (MIB + page(), 128 << 10)] {
             let buffer = region.buffer(len)?;
             let [segment] = &buffer.physical_segments()?[..] else {
                 return Err(format!("{region}: {len} bytes in pieces").into());
@@ -100,7 +100,8 @@ fn kept_by_a_device() -> Outcome {
 /// Something that a thread does to the buffer that a number means at that moment.
 type Act = fn(RawFd) -> Outcome;
 
-const LEN: u64 = 16 * PAGE;
+/// Some pages, whatever their size.
+const LEN: u64 = 256 << 10;
 /// Buffers that each number means, one after the other.
 const BUFFERS: usize = 200;
 

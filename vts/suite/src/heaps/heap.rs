@@ -18,6 +18,7 @@ use crate::harness::{self, Outcome, skip};
 use crate::heap::NODES;
 
 pub use crate::heap::{Heap, Request};
+pub use crate::pressure::page;
 
 /// Where the driver tells of its regions: a folder each, a file for each number.
 const REGIONS: &str = "/sys/kernel/dmaheap";
@@ -25,8 +26,6 @@ const REGIONS: &str = "/sys/kernel/dmaheap";
 /// The heap whose name says no address.
 pub const DEFAULT: &str = "default_cma_region";
 
-/// Bytes of a page.
-pub const PAGE: u64 = 4096;
 /// 2^20 bytes.
 pub const MIB: u64 = 1 << 20;
 
@@ -81,7 +80,8 @@ impl Heap {
         let start = match self.name.split_once('@') {
             Some((_, address)) => u64::from_str_radix(address, 16)?,
             None => {
-                fs::read_to_string(default_area()?.join("base_pfn"))?.trim().parse::<u64>()? * PAGE
+                fs::read_to_string(default_area()?.join("base_pfn"))?.trim().parse::<u64>()?
+                    * page()
             }
         };
         Ok(start..start + self.count("size")?)

@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, vmsplice};
 
-use super::heap::{DEFAULT, Heap, MIB, PAGE, Request, default_area, trial};
+use super::heap::{DEFAULT, Heap, MIB, Request, default_area, page, trial};
 use super::memory::Memory;
 use crate::baseline::meminfo;
 use crate::harness::{Outcome, skip};
@@ -67,7 +67,7 @@ fn room(region: &Heap) -> Result<usize, Box<dyn Error>> {
     // A bit per page, 32 in a word.
     let bitmap = fs::read_to_string(default_area()?.join("bitmap"))?;
     let words = bitmap.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>()?;
-    let taken = words.chunks((MIB / PAGE / 32) as usize);
+    let taken = words.chunks((MIB / page() / 32) as usize);
     Ok(taken.filter(|words| words.iter().all(|word| *word == 0)).count())
 }
 
@@ -121,7 +121,7 @@ fn allocate_at(region: &Heap, load: &Load, allocations: u64) -> Result<u64, Box<
     let mut refused = 0;
     let mut smallest_hole = size;
     for allocation in 0..allocations {
-        let len = PAGE * random.u64(1..=longest / PAGE);
+        let len = page() * random.u64(1..=longest / page());
         while used + len > size * load.percent / 100 {
             let (_, freed) = live.swap_remove(random.usize(..live.len()));
             used -= freed;
@@ -164,7 +164,7 @@ fn freed_a_moment_ago() -> Outcome {
         return skip("this device holds no region");
     }
     for region in &held {
-        let eighth = region.count("size")? / 8 / PAGE * PAGE;
+        let eighth = region.count("size")? / 8 / page() * page();
         for round in 0..8 {
             let refused = |error| format!("{region}: {error} in round {round}");
             let before = [3, 1].map(|part| region.buffer(part * eighth));
@@ -214,12 +214,12 @@ impl Pins {
         let place = region.place()?;
         let most = (place.end - place.start) / PIN_EVERY;
         let (from, to) = nix::unistd::pipe()?;
-        fcntl(&to, FcntlArg::F_SETPIPE_SZ((most * PAGE) as i32))?;
+        fcntl(&to, FcntlArg::F_SETPIPE_SZ((most * page()) as i32))?;
         let frames = frames(memory)?;
         let mut blocks = vec![false; most as usize];
         let mut count = 0;
-        for (page, frame) in memory.chunks(PAGE as usize).zip(frames) {
-            let address = frame * PAGE;
+        for (bytes, frame) in memory.chunks(page() as usize).zip(frames) {
+            let address = frame * page();
             if !place.contains(&address) {
                 continue;
             }
@@ -227,7 +227,7 @@ impl Pins {
                 continue;
             };
             if !std::mem::replace(block, true) {
-                vmsplice(&to, &[IoSlice::new(page)], SpliceFFlags::empty())?;
+                vmsplice(&to, &[IoSlice::new(bytes)], SpliceFFlags::empty())?;
                 count += 1;
             }
         }
@@ -237,8 +237,8 @@ impl Pins {
 
 /// Page frame numbers, from the lowest 55 bits of each entry of /proc/self/pagemap.
 fn frames(memory: &[u8]) -> std::io::Result<Vec<u64>> {
-    let mut entries = vec![0; memory.len() / PAGE as usize * 8];
-    let first = memory.as_ptr() as u64 / PAGE;
+    let mut entries = vec![0; memory.len() / page() as usize * 8];
+    let first = memory.as_ptr() as u64 / page();
     File::open("/proc/self/pagemap")?.read_exact_at(&mut entries, first * 8)?;
     let entries = entries.as_chunks::<8>().0.iter();
     Ok(entries.map(|entry| u64::from_ne_bytes(*entry) & ((1 << 55) - 1)).collect())

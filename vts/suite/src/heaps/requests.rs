@@ -13,7 +13,7 @@ use nix::fcntl::OFlag;
 use nix::sys::mman::ProtFlags;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::heap::{Heap, MIB, PAGE, Request, trial};
+use super::heap::{Heap, MIB, Request, page, trial};
 use super::memory::{Memory, READ_WRITE};
 use crate::baseline;
 use crate::harness::Outcome;
@@ -30,12 +30,12 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-const GOOD: Request = Request { len: PAGE, fd: 0, fd_flags: 0o2, heap_flags: 0 };
+const GOOD: Request = Request { len: 64 << 10, fd: 0, fd_flags: 0o2, heap_flags: 0 };
 
 const BAD: &[(&str, Request)] = &[
     ("length 0", Request { len: 0, ..GOOD }),
     ("length ULLONG_MAX", Request { len: u64::MAX, ..GOOD }),
-    ("length that wraps to 0", Request { len: u64::MAX - PAGE + 2, ..GOOD }),
+    ("length that wraps to 0", Request { len: u64::MAX - 4094, ..GOOD }),
     ("descriptor 1", Request { fd: 1, ..GOOD }),
     ("descriptor -1", Request { fd: u32::MAX, ..GOOD }),
     ("O_TRUNC", Request { fd_flags: 0o1002, ..GOOD }),
@@ -60,7 +60,7 @@ fn what_never_fits() -> Outcome {
     for region in Heap::regions()? {
         let counted = region.count("failed_too_large")?;
         let size = region.count("size")?;
-        let lengths = [size + 1, size + PAGE, (1 << 32) - 1, 1 << 32, 1 << 63, u64::MAX - PAGE];
+        let lengths = [size + 1, size + page(), (1 << 32) - 1, 1 << 32, 1 << 63, u64::MAX - page()];
         for len in lengths {
             assert_eq!(region.ask(Request::of(len)).err(), Some(Errno::ENOMEM), "{region}: {len}");
         }
@@ -93,7 +93,7 @@ impl KernelLog {
 }
 
 fn bad_addresses() -> Outcome {
-    let read_only = Memory::anonymous(PAGE)?;
+    let read_only = Memory::anonymous(page())?;
     let at = read_only.address().cast::<Request>();
     for heap in Heap::all()? {
         let before = descriptors()?;
@@ -132,7 +132,8 @@ fn full_table() -> Outcome {
 
 fn rounded_up() -> Outcome {
     for heap in Heap::all()? {
-        for (len, size) in [(1, PAGE), (PAGE - 1, PAGE), (PAGE, PAGE), (PAGE + 1, 2 * PAGE)] {
+        let page = page();
+        for (len, size) in [(1, page), (page - 1, page), (page, page), (page + 1, 2 * page)] {
             let buffer = heap.buffer(len)?;
             assert_eq!(buffer.size()? as u64, size, "{heap}: {len}");
             assert_eq!(buffer.exporter()?, heap.name);
@@ -145,8 +146,9 @@ fn rounded_up() -> Outcome {
 fn small_ones() -> Outcome {
     let region = Heap::default_region()?;
     let used = region.count("used")?;
-    let small: Vec<_> = (0..16).map(|_| region.ask(Request::of(PAGE))).collect::<Result<_, _>>()?;
+    let small: Vec<_> =
+        (0..16).map(|_| region.ask(Request::of(page()))).collect::<Result<_, _>>()?;
     assert_eq!(region.count("used")?, used, "{region}: after {} small buffers", small.len());
-    assert_eq!(region.count("small")?, 16 * PAGE, "{region}");
+    assert_eq!(region.count("small")?, 16 * page(), "{region}");
     Ok(())
 }

@@ -18,7 +18,7 @@ use fastrand::Rng;
 use libtest_mimic::Trial;
 use nix::errno::Errno;
 
-use super::heap::{Heap, MIB, PAGE, trial};
+use super::heap::{Heap, MIB, page, trial};
 use super::memory::Memory;
 use super::pressure::cma_free;
 use crate::dmabuf::{DmaBuf, SYNC_END, SYNC_READ, SYNC_WRITE};
@@ -55,7 +55,7 @@ pub fn operate(heap: &str, operations: i64, seed: u64) -> Outcome {
     let heap = Heap::open(heap)?;
     // Among what eight times eight buffers of the average length want, some is refused.
     let longest = heap.place()?;
-    let longest = (longest.end - longest.start) / PAGE / (THREADS * BUFFERS as u64);
+    let longest = ((longest.end - longest.start) / page() / (THREADS * BUFFERS as u64)).max(1);
     let left = AtomicI64::new(operations);
     let running = RwLock::new(());
     println!("operating");
@@ -93,7 +93,7 @@ fn step(
         (Slot::Empty, _) => {
             // Every size is as frequent as its double.
             let longest = (2 * longest) >> random.u8(..6);
-            let len = PAGE * random.u64(1..=longest);
+            let len = page() * random.u64(1..=longest);
             match heap.buffer(len) {
                 Ok(buffer) => Ok(Slot::Buffer { buffer, len, new: true }),
                 Err(Errno::ENOMEM) => {
@@ -107,15 +107,15 @@ fn step(
         }
         (Slot::Buffer { buffer, len, new }, 0 | 1) => {
             let memory = Memory::of(&buffer, len)?;
-            let page = PAGE * random.u64(..len / PAGE);
-            for offset in [0, page, len - 8] {
+            let at = page() * random.u64(..len / page());
+            for offset in [0, at, len - 8] {
                 match memory.word(offset as usize) {
                     0 => (),
                     WORD if !new => (),
                     stale => return Err(format!("stale data: {stale:#x}").into()),
                 }
             }
-            for offset in [0, page, len - 8] {
+            for offset in [0, at, len - 8] {
                 memory.set_word(offset as usize, WORD);
             }
             Ok(Slot::Mapped { buffer, len, memory })

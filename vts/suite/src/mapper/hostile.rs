@@ -7,6 +7,7 @@ use std::io::pipe;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use dmaheap_aidl::allocator::BufferDescriptorInfo;
 use dmaheap_buffer::handle::INTS;
 use dmaheap_buffer::{Bytes, Constraints, Extent, Handle, Layout, Type, Value};
 use dmaheap_imapper::{BufferHandle, Code};
@@ -201,10 +202,9 @@ fn other_descriptors(ground: &Ground) -> Test {
 }
 
 fn other_buffers(ground: &Ground) -> Test {
-    let buffer = ground.generic()?;
-    let mut small = good();
-    (small.width, small.height) = (8, 8);
-    let small = ground.allocate(small)?;
+    let of_size = |width, height| ground.allocate(BufferDescriptorInfo { width, height, ..good() });
+    // One has more pages than the other, whatever their size.
+    let (buffer, small) = (of_size(256, 256)?, of_size(8, 8)?);
     let (good, small) = (words(&buffer.raw), words(&small.raw));
     let with = |pixels, metadata| {
         let mut words = good.clone();

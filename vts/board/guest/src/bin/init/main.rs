@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The board's process 1: a small stand-in for Android's init, ueventd and `class_start`.
 //!
-//! Mounts, loads the SELinux policy and labels all files, gives device nodes the modes and owners
-//! of the two `ueventd.rc` files, enforces, starts the
-//! services of the `.rc` files as the users they name, waits until their interfaces answer, and
-//! starts the agent. Then it reaps, restarts services that die, and powers off when the agent is
-//! gone. It reads the same files as a device does, so what a board ships is what is tested.
+//! Mounts, loads the kernel's modules, loads the SELinux policy and labels all files, gives device
+//! nodes the modes and owners of the two `ueventd.rc` files, enforces, starts the services of the
+//! `.rc` files as the users they name, waits until their interfaces answer, and starts the agent.
+//! Then it reaps, restarts services that die, and powers off when the agent is gone. It reads the
+//! same files as a device does, so what a board ships is what is tested.
 
 mod identity;
+mod modules;
 mod mounts;
 mod rc;
 mod selinux;
@@ -31,6 +32,7 @@ const SECOND_STAGE: &str = "second_stage";
 
 const PATH: &str = "/vendor/bin:/system/bin:/bin";
 const UEVENTD_FILES: [&str; 2] = ["/system/etc/ueventd.rc", "/vendor/etc/ueventd.rc"];
+const MODULES: &str = "/vendor/lib/modules";
 const RC_FOLDERS: [&str; 2] = ["/system/etc/init", "/vendor/etc/init"];
 
 /// Nice -20, on the scale of `RLIMIT_NICE`.
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
 /// The first stage: all that needs no domain of its own. Never returns when it works.
 fn prepare() -> io::Result<()> {
     mounts::mount_all()?;
+    modules::load_all(MODULES.as_ref())?;
     run("/bin/busybox", &["--install", "-s", "/bin"])?;
     selinux::load()?;
     // The one that the kernel opened lies under the mount of /dev, and has no label of its own.
