@@ -28,7 +28,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "compat.h"
+#include "../compat.h"
 
 /* "0x<16 digits> 0x<16 digits>\n" */
 #define PROBE_LINE	38

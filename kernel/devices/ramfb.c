@@ -24,7 +24,6 @@
 
 #include <drm/drm_atomic.h>
 #include <drm/drm_atomic_helper.h>
-#include <drm/drm_crtc.h>
 #include <drm/drm_crtc_helper.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_edid.h>
@@ -34,6 +33,7 @@
 #include <drm/drm_gem_dma_helper.h>
 #include <drm/drm_gem_framebuffer_helper.h>
 #include <drm/drm_prime.h>
+#include <drm/drm_print.h>
 #include <drm/drm_probe_helper.h>
 
 #include <uapi/linux/qemu_fw_cfg.h>
@@ -146,7 +146,7 @@ static void ramfb_blank(struct ramfb *ramfb)
 		   DRM_FORMAT_XRGB8888, RAMFB_MIN, RAMFB_MIN, RAMFB_MIN * sizeof(u32));
 }
 
-static int ramfb_plane_check(struct drm_plane *plane, struct drm_atomic_state *state)
+static int ramfb_plane_check(struct drm_plane *plane, struct drm_atomic_commit *state)
 {
 	struct drm_plane_state *new = drm_atomic_get_new_plane_state(state, plane);
 	struct drm_crtc_state *crtc_state = NULL;
@@ -159,7 +159,7 @@ static int ramfb_plane_check(struct drm_plane *plane, struct drm_atomic_state *s
 }
 
 /* Also called for a plane that is switched off, and not visible. */
-static void ramfb_plane_update(struct drm_plane *plane, struct drm_atomic_state *state)
+static void ramfb_plane_update(struct drm_plane *plane, struct drm_atomic_commit *state)
 {
 	struct drm_plane_state *new = drm_atomic_get_new_plane_state(state, plane);
 	struct ramfb *ramfb = to_ramfb(plane->dev);
