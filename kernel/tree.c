@@ -28,11 +28,13 @@ static const char *held[16];
 static bool held_found[ARRAY_SIZE(held)];
 static int held_count;
 
-/* The command line stays, and so does that of a module: see param_set_charp(). */
 static int set_held(const char *val, const struct kernel_param *kp)
 {
 	if (held_count == ARRAY_SIZE(held))
 		return -ENOSPC;
+	val = compat_keep_parameter(val);
+	if (!val)
+		return -ENOMEM;
 	held[held_count++] = val;
 
 	return 0;
