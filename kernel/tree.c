@@ -252,8 +252,9 @@ static int __init add_region(const char *name, struct cma *cma,
 
 	region = dmaheap_region_create(name, cma, PHYS_PFN(base),
 				       PHYS_PFN(size), wish->mode);
-	if (IS_ERR(region))
-		return refuse(name, "it cannot be taken", PTR_ERR(region));
+	ret = PTR_ERR_OR_ZERO(region);
+	if (ret)
+		return refuse(name, "it cannot be taken", ret);
 
 	region->align = wish->align;
 	if (cma && cma == dev_get_cma_area(NULL))
