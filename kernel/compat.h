@@ -63,6 +63,19 @@ static inline bool compat_overlaps_kernel(phys_addr_t base, phys_addr_t end)
 }
 
 /*
+ * The kernel's command line stays, and is read before there is memory to be had.
+ * That of a module stays in 6.12, and is gone when the module starts in 7.3.
+ */
+static inline const char *compat_keep_parameter(const char *val)
+{
+#ifdef MODULE
+	return kstrdup(val, GFP_KERNEL);
+#else
+	return val;
+#endif
+}
+
+/*
  * Whether one of the kernel's own heaps has this name. The in-tree heap of CMA
  * areas has those of this driver since 6.17, as the Makefile sees; before that,
  * the default area's own.

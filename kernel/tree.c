@@ -28,11 +28,13 @@ static const char *held[16];
 static bool held_found[ARRAY_SIZE(held)];
 static int held_count;
 
-/* The command line stays, and so does that of a module: see param_set_charp(). */
 static int set_held(const char *val, const struct kernel_param *kp)
 {
 	if (held_count == ARRAY_SIZE(held))
 		return -ENOSPC;
+	val = compat_keep_parameter(val);
+	if (!val)
+		return -ENOMEM;
 	held[held_count++] = val;
 
 	return 0;
@@ -250,8 +252,9 @@ static int __init add_region(const char *name, struct cma *cma,
 
 	region = dmaheap_region_create(name, cma, PHYS_PFN(base),
 				       PHYS_PFN(size), wish->mode);
-	if (IS_ERR(region))
-		return refuse(name, "it cannot be taken", PTR_ERR(region));
+	ret = PTR_ERR_OR_ZERO(region);
+	if (ret)
+		return refuse(name, "it cannot be taken", ret);
 
 	region->align = wish->align;
 	if (cma && cma == dev_get_cma_area(NULL))

@@ -12,14 +12,17 @@ use std::{fmt, fs};
 
 use board::repository;
 
-/// More of virt's kernel: it builds modules.
-const MODULES: &str = "CONFIG_MODULES=y\nCONFIG_DMABUF_HEAPS_CMA_REGIONS=m\n";
+/// More of virt's kernel: modules, and the KUnit suites.
+const MODULES: &str = "CONFIG_MODULES=y\nCONFIG_DMABUF_HEAPS_CMA_REGIONS=m\nCONFIG_KUNIT=y\n\
+    CONFIG_FAULT_INJECTION=y\nCONFIG_FAULT_INJECTION_DEBUG_FS=y\nCONFIG_FAILSLAB=y\n\
+    CONFIG_FAIL_PAGE_ALLOC=y\nCONFIG_DMABUF_HEAPS_CMA_REGIONS_KUNIT_TEST=y\n";
 
 /// Less of virt-next's kernel: what watches there calls functions of its own.
 const UNWATCHED: &str = "# CONFIG_KASAN is not set\n# CONFIG_KASAN_GENERIC is not set\n\
     # CONFIG_KASAN_INLINE is not set\n# CONFIG_SLUB_RCU_DEBUG is not set\n\
     # CONFIG_PROVE_LOCKING is not set\n# CONFIG_DEBUG_ATOMIC_SLEEP is not set\n\
-    # CONFIG_DEBUG_LIST is not set\n# CONFIG_DEBUG_VM is not set\n";
+    # CONFIG_DEBUG_LIST is not set\n# CONFIG_DEBUG_VM is not set\n\
+    # CONFIG_DMA_API_DEBUG is not set\n";
 
 /// A test's result; any error fails it with its text.
 type Outcome = Result<(), Failure>;
