@@ -130,15 +130,38 @@ pub fn dump(
     Ok(proxy.dump(to.as_fd().try_clone_to_owned()?, options)?)
 }
 
+/// The name of this instance, which the device says it has. Who waits for another waits for ever.
+///
+/// # Errors
+/// If the service manager cannot be reached or knows of no declaration.
+pub fn declared(instance: &str) -> std::result::Result<String, Box<dyn Error>> {
+    let name = name_of(instance);
+    if is_declared(&name)? {
+        return Ok(name);
+    }
+    Err(format!("{name} is not declared: no VINTF manifest of this device names it").into())
+}
+
+/// Whether the device declares what clients look up by this name, running or not; a passthrough
+/// library's name is its HAL's, a slash, and the instance.
+///
+/// # Errors
+/// If the service manager cannot be reached.
+pub fn is_declared(name: &str) -> std::result::Result<bool, Box<dyn Error>> {
+    ProcessState::init(DEVICE, 1)?;
+    Ok(hub::try_is_declared(name)?)
+}
+
 /// The allocator of this instance, waiting for it to register if need be.
 ///
 /// # Errors
-/// If the binder device cannot be opened or the service cannot be reached.
+/// If the device declares no such instance, the binder device cannot be opened, or the service
+/// cannot be reached.
 pub fn connect(instance: &str) -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
     ProcessState::init(DEVICE, 1)?;
     // The hub tells of new services by calling back.
     ProcessState::start_thread_pool();
-    Ok(hub::wait_for_interface(&name_of(instance))?)
+    Ok(hub::wait_for_interface(&declared(instance)?)?)
 }
 
 /// The process of the allocator of this instance, as the service manager knows it.

@@ -99,6 +99,26 @@ pub fn dump(
     Ok(IBinder::dump(&mut connect(instance)?.as_binder(), &to.as_fd(), &options)?)
 }
 
+/// The name of this instance, which the device says it has. Who waits for another waits for ever.
+///
+/// # Errors
+/// If the service manager knows of no declaration.
+pub fn declared(instance: &str) -> std::result::Result<String, Box<dyn Error>> {
+    let name = name_of(instance);
+    if is_declared(&name)? {
+        return Ok(name);
+    }
+    Err(format!("{name} is not declared: no VINTF manifest of this device names it").into())
+}
+
+/// Whether the device declares what clients look up by this name.
+///
+/// # Errors
+/// If the service manager cannot be reached.
+pub fn is_declared(name: &str) -> std::result::Result<bool, Box<dyn Error>> {
+    Ok(binder::is_declared(name)?)
+}
+
 /// The allocator of this instance, waiting for it to register if need be.
 ///
 /// # Errors
@@ -106,7 +126,7 @@ pub fn dump(
 pub fn connect(instance: &str) -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
     // Death notices are calls.
     ProcessState::start_thread_pool();
-    Ok(binder::wait_for_interface(&name_of(instance))?)
+    Ok(binder::wait_for_interface(&declared(instance)?)?)
 }
 
 /// The process of the allocator of this instance, as the service manager knows it. libbinder_rs

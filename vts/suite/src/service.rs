@@ -88,6 +88,7 @@ pub fn connect() -> Result<Strong<dyn IAllocator>, Box<dyn Error>> {
 
 /// The library below would wait for ever for an instance that nobody starts.
 fn wait_for_start() -> Result<(), String> {
+    binder::declared(instance()).map_err(|error| error.to_string())?;
     const PAUSE: Duration = Duration::from_millis(100);
     const LOOKS: usize = 100;
     for _ in 1..LOOKS {

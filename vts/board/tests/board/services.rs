@@ -5,11 +5,16 @@ use std::fs;
 
 use board::boards::ALLOCATOR;
 use board::{Boot, repository};
+use board_channel::wire::Exit;
+use dmaheap_suite::program;
 
 use crate::Outcome;
-use crate::fixture::{boot, expect_contains, expect_eq, fail, sh, succeed, with_every_guest};
+use crate::fixture::{
+    boot, expect_contains, expect_eq, fail, scratch, sh, succeed, with_every_guest,
+};
 
 const INTERFACE: &str = "android.hardware.graphics.allocator.IAllocator/default";
+const MANIFEST: &str = "android.hardware.graphics.allocator-service.dmaheap.xml";
 
 /// `CAP_SYS_NICE` is bit 23; Android ids: system 1000, graphics 1003, drmrpc 1026.
 pub fn allocator_runs_as_system_with_the_rights_of_its_rc_file() -> Outcome {
@@ -69,6 +74,20 @@ pub fn killed_allocator_comes_back() -> Outcome {
         return fail(format!("it is still process {before}"));
     }
     expect_contains(&guest.console(), "ended: killed by SIGKILL")
+}
+
+/// Clients ask before they wait, as libui does.
+pub fn clients_of_a_board_that_declares_no_allocator_do_not_wait_for_it() -> Outcome {
+    let manifest = scratch("vintf")?.join("none.xml");
+    fs::write(&manifest, "<manifest version=\"1.0\" type=\"device\"/>\n")?;
+    let replace = vec![(MANIFEST.to_owned(), manifest)];
+    let mut guest = boot(&Boot { replace, ..Boot::default() })?;
+    for program in [program::ALLOCATOR.name, program::MAPPER.name] {
+        let output = guest.shell(&format!("{program} --filter Allocate --filter Import"))?;
+        expect_eq(program, output.exit, Exit::Code(101))?;
+        expect_contains(&output.stdout, &format!("{INTERFACE} is not declared"))?;
+    }
+    Ok(())
 }
 
 pub fn console_shows_no_kernel_warning() -> Outcome {
