@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rsbinder::hub::{self, ServiceManager};
-use rsbinder::{BinderFeatures, DeathRecipient, ProcessState, ProxyHandle, WIBinder};
+use rsbinder::{BinderFeatures, DeathRecipient, ProcessState, ProxyHandle, StatusCode, WIBinder};
 pub use rsbinder::{ParcelFileDescriptor, Status, Strong};
 
 use crate::allocator::{AllocationError, BnAllocator, IAllocator};
@@ -79,6 +79,11 @@ impl Caller {
 /// An error as a client of IAllocator sees it.
 pub fn service_error(code: AllocationError, message: &str) -> Status {
     Status::new_service_specific_error(code.get(), Some(message.to_owned()))
+}
+
+/// What a service answers to a method that it has not.
+pub fn unknown_transaction() -> Status {
+    StatusCode::UnknownTransaction.into()
 }
 
 /// Serves `allocator` as this instance on this thread and a small pool.

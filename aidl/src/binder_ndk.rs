@@ -7,7 +7,7 @@ use std::error::Error;
 use std::ffi::{CStr, CString};
 use std::os::fd::AsFd;
 
-use binder::{BinderFeatures, DeathRecipient, IBinder, ProcessState, ThreadState};
+use binder::{BinderFeatures, DeathRecipient, IBinder, ProcessState, StatusCode, ThreadState};
 pub use binder::{ParcelFileDescriptor, Result, Status, Strong};
 
 use crate::allocator::{AllocationError, BnAllocator, IAllocator};
@@ -66,6 +66,11 @@ impl Caller {
 pub fn service_error(code: AllocationError, message: &str) -> Status {
     let message = CString::new(message).ok();
     Status::new_service_specific_error(code.0, message.as_deref())
+}
+
+/// What a service answers to a method that it has not.
+pub fn unknown_transaction() -> Status {
+    StatusCode::UNKNOWN_TRANSACTION.into()
 }
 
 /// Serves `allocator` as this instance on this thread and a small pool.

@@ -152,6 +152,7 @@ pub const UNNAMED: &[Unnamed] = &[
             "Lock_YV12",
             "Lock_RAW10",
             "Lock_RAW12",
+            "Lock_RAW14",
             "Lock_YCBCR_P010",
             "Lock_YCBCR_P210",
         ],

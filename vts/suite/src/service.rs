@@ -156,6 +156,9 @@ pub fn good() -> BufferDescriptorInfo {
     }
 }
 
+/// The option that the framework's own clients use; its value is a `Dataspace`.
+pub const DATASPACE: &str = "android.hardware.graphics.common.Dataspace";
+
 /// What a program asks for that draws by itself.
 pub const CPU: BufferUsage =
     BufferUsage(BufferUsage::CPU_READ_OFTEN.0 | BufferUsage::CPU_WRITE_OFTEN.0);

@@ -51,6 +51,7 @@ fn main() -> std::process::ExitCode {
             heap_nodes_have_the_modes_and_owners_of_ueventd_rc,
             heaps_have_the_names_of_newer_kernels,
             killed_allocator_comes_back,
+            allocator_answers_the_version_that_the_board_declares,
             clients_of_a_board_that_declares_no_allocator_do_not_wait_for_it,
         }
         regions::{

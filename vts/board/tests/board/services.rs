@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use board::boards::ALLOCATOR;
-use board::{Boot, repository};
+use board::boards::{ALLOCATOR, POLICY};
+use board::{Boot, Guest, repository};
 use board_channel::wire::Exit;
 use dmaheap_suite::program;
 
@@ -88,6 +88,26 @@ pub fn clients_of_a_board_that_declares_no_allocator_do_not_wait_for_it() -> Out
         expect_contains(&output.stdout, &format!("{INTERFACE} is not declared"))?;
     }
     Ok(())
+}
+
+/// As its policy says; a client of either version sees no other difference.
+pub fn allocator_answers_the_version_that_the_board_declares() -> Outcome {
+    let mut guest = boot(&Boot::default())?;
+    let cases = "interface:: Rejects CanAllocate GetUsage64 GetSetDataspace";
+    let as_it_is = |guest: &mut Guest, version: &str| {
+        for program in [program::ALLOCATOR.name, program::MAPPER.name] {
+            succeed(guest, &format!("{program} {cases}"))?;
+        }
+        let told = succeed(guest, &format!("rsb_service dump {INTERFACE}"))?;
+        expect_contains(&told, &format!("answered as version {version}."))
+    };
+    as_it_is(&mut guest, "3")?;
+    succeed(
+        &mut guest,
+        &format!("sed -i 's/^interface = 3/interface = 2/' {POLICY} && kill $(pidof {ALLOCATOR})"),
+    )?;
+    succeed(&mut guest, &format!("{} CanAllocate", program::ALLOCATOR.name))?;
+    as_it_is(&mut guest, "2")
 }
 
 pub fn console_shows_no_kernel_warning() -> Outcome {
