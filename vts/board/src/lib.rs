@@ -11,7 +11,7 @@
 
 pub mod boards;
 pub mod cache;
-mod debian;
+pub mod debian;
 mod devicetree;
 pub mod error;
 pub mod guest;

@@ -13,6 +13,8 @@ mod descriptors;
 mod dumps;
 mod report;
 mod shortage;
+// It labels nodes of the virtual board.
+#[cfg(not(soong))]
 mod startup;
 
 use libtest_mimic::Trial;
@@ -27,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         report::trials(),
         dumps::trials(),
         shortage::trials(),
+        #[cfg(not(soong))]
         startup::trials(),
         commands::trials(),
     ]
