@@ -240,4 +240,13 @@ pub const UNNAMED: &[Unnamed] = &[
             "tracing::a_strict_seccomp_filter_is_enough",
         ],
     },
+    Unnamed {
+        why: "it strings together, as another uid, calls whose defects have cases of their own",
+        program: OUR_MAPPER,
+        cases: &[
+            "framework::codec2_writes_blocks_and_ten_bit_pictures",
+            "framework::camera_streams_are_read_by_the_cpu",
+            "framework::ahardwarebuffer_crosses_a_socket",
+        ],
+    },
 ];

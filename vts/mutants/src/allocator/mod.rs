@@ -22,7 +22,7 @@ use dmaheap_buffer::header::LONG_HEADER_SIZE;
 
 use serde_json::Value;
 
-use crate::{ALLOCATOR, Mutant, OUR_ALLOCATOR};
+use crate::{ALLOCATOR, Mutant, OUR_ALLOCATOR, OUR_MAPPER};
 use broken::*;
 
 pub use broken::serve;
@@ -230,6 +230,18 @@ const MUTANTS: &[Mutant<Defect>] = &[
         }),
     ),
     any("names_no_mapper", "interface::version_2_names_its_mapper", Names("")),
+    Mutant::found_by(
+        "forgets_the_dataspace",
+        OUR_MAPPER,
+        "framework::bufferqueue_gets_3_to_64_buffers_of_its_dataspace",
+        Allocates(|sound, info, count| sound.allocate2(&copy(info), count)),
+    ),
+    Mutant::found_by(
+        "names_a_mapper_that_nobody_declares",
+        OUR_MAPPER,
+        "framework::libui_finds_allocator_and_mapper_by_their_declarations",
+        Names("undeclared"),
+    ),
     any("promises_several_views", "interface::several_views_are_given_or_refused", Views),
     any("answers_the_hash_before", "interface::each_version_has_its_frozen_hash", OldHash),
     any(
