@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rsbinder::hub::{self, ServiceManager};
-use rsbinder::{BinderFeatures, DeathRecipient, ProcessState, ProxyHandle, WIBinder};
+use rsbinder::{BinderFeatures, DeathRecipient, ProcessState, ProxyHandle, StatusCode, WIBinder};
 pub use rsbinder::{ParcelFileDescriptor, Status, Strong};
 
 use crate::allocator::{AllocationError, BnAllocator, IAllocator};
@@ -81,6 +81,11 @@ pub fn service_error(code: AllocationError, message: &str) -> Status {
     Status::new_service_specific_error(code.get(), Some(message.to_owned()))
 }
 
+/// What a service answers to a method that it has not.
+pub fn unknown_transaction() -> Status {
+    StatusCode::UnknownTransaction.into()
+}
+
 /// Serves `allocator` as this instance on this thread and a small pool.
 ///
 /// # Errors
@@ -130,15 +135,38 @@ pub fn dump(
     Ok(proxy.dump(to.as_fd().try_clone_to_owned()?, options)?)
 }
 
+/// The name of this instance, which the device says it has. Who waits for another waits for ever.
+///
+/// # Errors
+/// If the service manager cannot be reached or knows of no declaration.
+pub fn declared(instance: &str) -> std::result::Result<String, Box<dyn Error>> {
+    let name = name_of(instance);
+    if is_declared(&name)? {
+        return Ok(name);
+    }
+    Err(format!("{name} is not declared: no VINTF manifest of this device names it").into())
+}
+
+/// Whether the device declares what clients look up by this name, running or not; a passthrough
+/// library's name is its HAL's, a slash, and the instance.
+///
+/// # Errors
+/// If the service manager cannot be reached.
+pub fn is_declared(name: &str) -> std::result::Result<bool, Box<dyn Error>> {
+    ProcessState::init(DEVICE, 1)?;
+    Ok(hub::try_is_declared(name)?)
+}
+
 /// The allocator of this instance, waiting for it to register if need be.
 ///
 /// # Errors
-/// If the binder device cannot be opened or the service cannot be reached.
+/// If the device declares no such instance, the binder device cannot be opened, or the service
+/// cannot be reached.
 pub fn connect(instance: &str) -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
     ProcessState::init(DEVICE, 1)?;
     // The hub tells of new services by calling back.
     ProcessState::start_thread_pool();
-    Ok(hub::wait_for_interface(&name_of(instance))?)
+    Ok(hub::wait_for_interface(&declared(instance)?)?)
 }
 
 /// The process of the allocator of this instance, as the service manager knows it.

@@ -1,13 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The facade of `binder.rs`, over libbinder_rs. Scheduling and registration
-//! for isolated callers are libbinder's defaults there.
+//! The facade of `binder.rs`, over libbinder_rs, AOSP's own. `cargo test android` holds it
+//! against that crate, as the system and as vendors have it.
+//!
+//! | | rsbinder | libbinder_rs | libbinder_rs for vendors |
+//! |---|---|---|---|
+//! | names | `rsbinder`, `StatusCode::UnknownTransaction`, `Status` from any error | `binder`, `StatusCode::UNKNOWN_TRANSACTION` | as in the system |
+//! | dump | `&[String]`, any `io::Error` | `&[&CStr]`, a status; a client's is on `binder_impl::IBinderInternal` | as in the system |
+//! | a service's own error | `Option<String>` | `Option<&CStr>` | as in the system |
+//! | caller's context | `get_calling_sid` | `with_calling_sid`, if the service asked for it | none: vendors may not ask. Accounts and classes go by uid alone, and the dump names no domain |
+//! | real-time callers | `inherit_rt` | `set_inherit_rt` | as in the system |
+//! | least priority | a feature | the library's C interface, [`platform`] | as in the system |
+//! | isolated callers | an argument of the version's `addService` | the library's C interface, [`platform`] | as in the system |
+//! | death | a trait object, told weakly | a value with a closure | as in the system |
+//! | threads | of a process state that opens the device | of the library's, which has one device | as in the system |
+//! | who serves | the service manager's list | `dumpsys` | as in the system |
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::os::fd::AsFd;
 
-use binder::{BinderFeatures, DeathRecipient, IBinder, ProcessState, ThreadState};
+#[cfg(not(android_vndk))]
+use binder::ThreadState;
+use binder::binder_impl::IBinderInternal;
+use binder::{BinderFeatures, DeathRecipient, IBinder, Interface, ProcessState, StatusCode};
 pub use binder::{ParcelFileDescriptor, Result, Status, Strong};
 
 use crate::allocator::{AllocationError, BnAllocator, IAllocator};
@@ -47,18 +63,19 @@ pub use binder as library;
 pub struct Caller {
     /// The caller's user id.
     pub uid: u32,
-    /// The caller's SELinux context.
+    /// The caller's SELinux context; none in a vendor's build.
     pub context: Option<String>,
 }
 
 impl Caller {
     /// The caller of the transaction this thread is serving.
     pub fn current() -> Caller {
-        let text = |sid: &CStr| sid.to_string_lossy().into_owned();
-        Caller {
-            uid: ThreadState::get_calling_uid(),
-            context: ThreadState::with_calling_sid(|sid| sid.map(text)),
-        }
+        #[cfg(not(android_vndk))]
+        let context =
+            ThreadState::with_calling_sid(|sid| Some(sid?.to_string_lossy().into_owned()));
+        #[cfg(android_vndk)]
+        let context = None;
+        Caller { uid: binder::ThreadState::get_calling_uid(), context }
     }
 }
 
@@ -66,6 +83,11 @@ impl Caller {
 pub fn service_error(code: AllocationError, message: &str) -> Status {
     let message = CString::new(message).ok();
     Status::new_service_specific_error(code.0, message.as_deref())
+}
+
+/// What a service answers to a method that it has not.
+pub fn unknown_transaction() -> Status {
+    StatusCode::UNKNOWN_TRANSACTION.into()
 }
 
 /// Serves `allocator` as this instance on this thread and a small pool.
@@ -79,9 +101,13 @@ pub fn serve(
     ProcessState::set_thread_pool_max_thread_count(POOL);
     ProcessState::start_thread_pool();
     let mut features = BinderFeatures::default();
-    features.set_requesting_sid = true;
+    #[cfg(not(android_vndk))]
+    {
+        features.set_requesting_sid = true;
+    }
+    features.set_inherit_rt = true;
     let binder = BnAllocator::new_binder(allocator, features);
-    binder::add_service(&name_of(instance), binder.as_binder())?;
+    platform::register(&name_of(instance), binder.as_binder())?;
     ProcessState::join_thread_pool();
     Err("the binder driver ended the service's main thread".into())
 }
@@ -96,7 +122,27 @@ pub fn dump(
     options: &[String],
 ) -> std::result::Result<(), Box<dyn Error>> {
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    Ok(IBinder::dump(&mut connect(instance)?.as_binder(), &to.as_fd(), &options)?)
+    Ok(connect(instance)?.as_binder().dump(&to.as_fd(), &options)?)
+}
+
+/// The name of this instance, which the device says it has. Who waits for another waits for ever.
+///
+/// # Errors
+/// If the service manager knows of no declaration.
+pub fn declared(instance: &str) -> std::result::Result<String, Box<dyn Error>> {
+    let name = name_of(instance);
+    if is_declared(&name)? {
+        return Ok(name);
+    }
+    Err(format!("{name} is not declared: no VINTF manifest of this device names it").into())
+}
+
+/// Whether the device declares what clients look up by this name.
+///
+/// # Errors
+/// If the service manager cannot be reached.
+pub fn is_declared(name: &str) -> std::result::Result<bool, Box<dyn Error>> {
+    Ok(binder::is_declared(name)?)
 }
 
 /// The allocator of this instance, waiting for it to register if need be.
@@ -106,7 +152,7 @@ pub fn dump(
 pub fn connect(instance: &str) -> std::result::Result<Strong<dyn IAllocator>, Box<dyn Error>> {
     // Death notices are calls.
     ProcessState::start_thread_pool();
-    Ok(binder::wait_for_interface(&name_of(instance))?)
+    Ok(binder::wait_for_interface(&declared(instance)?)?)
 }
 
 /// The process of the allocator of this instance, as the service manager knows it. libbinder_rs
@@ -142,4 +188,48 @@ pub fn on_death(
     let mut recipient = DeathRecipient::new(then);
     allocator.as_binder().link_to_death(&mut recipient)?;
     Ok(Watch { _recipient: recipient })
+}
+
+/// What only libbinder_ndk's C interface has, for vendors as well.
+mod platform {
+    use std::error::Error;
+    use std::ffi::{CString, c_char, c_int};
+
+    use binder::SpIBinder;
+    use binder::unstable_api::{AIBinder, AsNative, status_result};
+
+    /// Isolated processes (a browser's renderer, say) draw too.
+    const ALLOW_ISOLATED: u32 = 1;
+    /// `SCHED_NORMAL`.
+    const NORMAL: c_int = 0;
+    /// See `binder.rs`.
+    const MIN_NICE: c_int = -20;
+
+    unsafe extern "C" {
+        fn AIBinder_setMinSchedulerPolicy(binder: *mut AIBinder, policy: c_int, priority: c_int);
+        fn AServiceManager_addServiceWithFlags(
+            binder: *mut AIBinder,
+            instance: *const c_char,
+            flags: u32,
+        ) -> i32;
+    }
+
+    /// Registers a service that nobody else has yet, with the least priority that calls get.
+    pub fn register(name: &str, mut binder: SpIBinder) -> Result<(), Box<dyn Error>> {
+        let instance = CString::new(name)?;
+        // SAFETY: a binder of this process, not sent yet, as the call wants it.
+        unsafe { AIBinder_setMinSchedulerPolicy(binder.as_native_mut(), NORMAL, MIN_NICE) };
+        // SAFETY: a binder and a string, both of which the call borrows.
+        let status = unsafe {
+            AServiceManager_addServiceWithFlags(
+                binder.as_native_mut(),
+                instance.as_ptr(),
+                ALLOW_ISOLATED,
+            )
+        };
+        status_result(status).map_err(|status| {
+            format!("the service manager does not register {name}: {status}; is it declared, and is no other allocator running?")
+                .into()
+        })
+    }
 }

@@ -22,13 +22,16 @@ mod generated {
     rsbinder::include_aidl!("interfaces");
 }
 
-/// `android.hardware.graphics.allocator`, version 2.
+/// `android.hardware.graphics.allocator`, version 3.
 pub mod allocator {
     use crate::generated::android::hardware::graphics::allocator as g;
     pub use g::AllocationError::AllocationError;
     pub use g::AllocationResult::AllocationResult;
     pub use g::BufferDescriptorInfo::BufferDescriptorInfo;
     pub use g::IAllocator::{BnAllocator, BpAllocator, HASH, IAllocator, VERSION};
+
+    /// The hash of version 2, for a board that says in its manifest that it has that.
+    pub const HASH_OF_V2: &str = "9499fec09c544e9de5be3c87125721600f8ade66";
 }
 
 /// The part of `android.hardware.graphics.common` that describes buffers, and

@@ -2,7 +2,7 @@
 //! Every constant on the wire against its number.
 #![allow(clippy::unwrap_used)]
 
-use dmaheap_aidl::allocator::{AllocationError, BufferDescriptorInfo, HASH, VERSION};
+use dmaheap_aidl::allocator::{AllocationError, BufferDescriptorInfo, HASH, HASH_OF_V2, VERSION};
 use dmaheap_aidl::common::*;
 
 /// Asserts that an enum has exactly these members.
@@ -15,9 +15,10 @@ macro_rules! members {
 }
 
 #[test]
-fn the_interface_answers_version_2_and_its_frozen_hash() {
-    assert_eq!(VERSION, 2);
-    assert_eq!(HASH, "9499fec09c544e9de5be3c87125721600f8ade66");
+fn each_version_has_its_frozen_hash() {
+    assert_eq!(VERSION, 3);
+    assert_eq!(HASH, "b061131f0ee5260aa8f779bf3569dfc861a1b89c");
+    assert_eq!(HASH_OF_V2, "9499fec09c544e9de5be3c87125721600f8ade66");
 }
 
 #[test]
@@ -36,7 +37,7 @@ fn buffer_usage() {
         RENDERSCRIPT = 0x10_0000, VIDEO_DECODER = 0x40_0000, SENSOR_DIRECT_DATA = 0x80_0000,
         GPU_DATA_BUFFER = 0x100_0000, GPU_CUBE_MAP = 0x200_0000, GPU_MIPMAP_COMPLETE = 0x400_0000,
         HW_IMAGE_ENCODER = 0x800_0000, VENDOR_MASK = 0xf000_0000, FRONT_BUFFER = 0x1_0000_0000,
-        VENDOR_MASK_HI = -0x1_0000_0000_0000,
+        NPU = 0x2_0000_0000, VENDOR_MASK_HI = -0x1_0000_0000_0000,
     });
 }
 
@@ -46,9 +47,11 @@ fn pixel_format() {
         UNSPECIFIED = 0, RGBA_8888 = 1, RGBX_8888 = 2, RGB_888 = 3, RGB_565 = 4, BGRA_8888 = 5,
         YCBCR_422_SP = 16, YCRCB_420_SP = 17, YCBCR_422_I = 20, RGBA_FP16 = 22, RAW16 = 32,
         BLOB = 33, IMPLEMENTATION_DEFINED = 34, YCBCR_420_888 = 35, RAW_OPAQUE = 36, RAW10 = 37,
-        RAW12 = 38, RGBA_1010102 = 43, DEPTH_16 = 48, DEPTH_24 = 49, DEPTH_24_STENCIL_8 = 50,
+        RAW12 = 38, RGBA_1010102 = 43, RAW14 = 44, DEPTH_16 = 48, DEPTH_24 = 49, DEPTH_24_STENCIL_8 = 50,
         DEPTH_32F = 51, DEPTH_32F_STENCIL_8 = 52, STENCIL_8 = 53, YCBCR_P010 = 54, HSV_888 = 55,
         R_8 = 56, R_16_UINT = 57, RG_1616_UINT = 58, RGBA_10101010 = 59, YCBCR_P210 = 60,
+        R_12_UINT = 61, R_14_UINT = 62, RG_1212_UINT = 63, RG_1414_UINT = 64,
+        RGBA_12121212_UINT = 65, RGBA_14141414_UINT = 66, BGRA_1010102 = 67, BGRX_1010102 = 68,
         Y8 = 538_982_489, Y16 = 540_422_489, YV12 = 842_094_169,
     });
 }
@@ -61,6 +64,7 @@ fn standard_metadata_type() {
         ALLOCATION_SIZE = 10, PROTECTED_CONTENT = 11, COMPRESSION = 12, INTERLACED = 13,
         CHROMA_SITING = 14, PLANE_LAYOUTS = 15, CROP = 16, DATASPACE = 17, BLEND_MODE = 18,
         SMPTE2086 = 19, CTA861_3 = 20, SMPTE2094_40 = 21, SMPTE2094_10 = 22, STRIDE = 23,
+        SMPTE2094_50 = 24,
     });
 }
 

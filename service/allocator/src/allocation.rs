@@ -241,7 +241,8 @@ impl Allocator {
         };
         let (memory, is_app) = (&self.memory, self.gate.is_app(admission.who));
         let metadata_heap = memory.heaps.of(memory.metadata_heap);
-        let metadata = memory.metadata.make(metadata_heap, &handle, origin, is_app)?;
+        let (metadata, dataspace) = (&memory.metadata, request.dataspace);
+        let metadata = metadata.make(metadata_heap, &handle, origin, dataspace, is_app)?;
         let size = self.policy.whole_pages(pixels.size).unwrap_or(pixels.size);
         Ok(Buffer { pixels: pixels.buffer, metadata, handle, heap, size })
     }

@@ -15,7 +15,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::Signal;
 
 use crate::sys;
@@ -35,14 +34,13 @@ pub fn write_all(writer: &mut dyn Write, text: &[u8], limit: Duration) -> io::Re
     let end = Instant::now().checked_add(limit);
     let is_over = || end.is_none_or(|end| Instant::now() >= end);
     let (written, waits) = mpsc::channel::<()>();
-    let this = pthread_self();
+    let this = sys::this_thread();
     thread::scope(|scope| {
-        // It ends before this thread does, so there is somebody to wake.
         let wake = move || {
             let mut pause = limit;
             while waits.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-                // The thread is there, and the signal is one.
-                let _ = pthread_kill(this, WAKE);
+                // SAFETY: that thread waits below for this one to end.
+                unsafe { sys::wake(this, WAKE) };
                 pause = AGAIN;
             }
         };

@@ -22,7 +22,7 @@ pub enum Error {
     #[error(transparent)]
     Descriptor(#[from] dmaheap_buffer::Error),
     /// An option that must not be ignored.
-    #[error("additional option {0:?} is not known here")]
+    #[error("additional option {0:?} is not known here, or not with that value, or came twice")]
     UnknownOption(String),
     /// A negative reserved region.
     #[error("a reserved region of {0} bytes cannot exist")]
@@ -32,6 +32,9 @@ pub enum Error {
         "allocate is for clients of mapper 4, and this allocator's mapper is version 5; use allocate2"
     )]
     OldInterface,
+    /// Buffers of several views.
+    #[error("no device of this board shares a buffer of several views; none is allocated")]
+    MultiView,
     /// No buffers, or less than none.
     #[error("{0} buffers cannot be allocated")]
     BadCount(i32),
@@ -221,6 +224,7 @@ impl Error {
             Error::Descriptor(_)
             | Error::UnknownOption(_)
             | Error::OldInterface
+            | Error::MultiView
             | Error::TooLarge { .. }
             | Error::LargerThanHeap { .. }
             | Error::AboveLimit { .. }

@@ -3,6 +3,7 @@
 //! value is possible. Whether the board can serve it is the policy's question.
 
 use dmaheap_aidl::allocator::BufferDescriptorInfo;
+use dmaheap_aidl::common::ExtendableType;
 use dmaheap_buffer::{Bytes, Extent, Usage};
 
 use crate::error::{Error, Result};
@@ -20,7 +21,13 @@ pub struct Request {
     pub usage: Usage,
     /// Size of the client's own region next to the metadata.
     pub reserved: Bytes,
+    /// What its numbers mean as colours, if the client says so from the start.
+    pub dataspace: Option<i32>,
 }
+
+/// The one option that is known here, and the only one that the framework's own
+/// clients use.
+const DATASPACE: &str = "android.hardware.graphics.common.Dataspace";
 
 impl Request {
     /// Judges a descriptor. `vendor` are the vendor usage bits the board knows.
@@ -28,9 +35,7 @@ impl Request {
     /// # Errors
     /// The first value that is impossible or unknown.
     pub fn new(info: &BufferDescriptorInfo, vendor: Usage) -> Result<Request> {
-        if let Some(option) = info.additionalOptions.first() {
-            return Err(Error::UnknownOption(option.name.chars().take(64).collect()));
-        }
+        let dataspace = dataspace(&info.additionalOptions)?;
         let usage = Usage::new(info.usage.0.cast_unsigned(), vendor.bits())?;
         Ok(Request {
             name: name(&info.name),
@@ -40,8 +45,21 @@ impl Request {
             reserved: u64::try_from(info.reservedSize)
                 .map(Bytes)
                 .map_err(|_| Error::BadReserved(info.reservedSize))?,
+            dataspace,
         })
     }
+}
+
+/// The dataspace among a descriptor's options, where nothing else may be.
+fn dataspace(options: &[ExtendableType]) -> Result<Option<i32>> {
+    let mut dataspace = None;
+    for option in options {
+        dataspace = match (option.name.as_str(), i32::try_from(option.value), dataspace) {
+            (DATASPACE, Ok(value), None) => Some(value),
+            _ => return Err(Error::UnknownOption(option.name.chars().take(64).collect())),
+        };
+    }
+    Ok(dataspace)
 }
 
 /// The bytes up to the first NUL; the last byte counts as one. Control
@@ -59,7 +77,7 @@ fn name(bytes: &[u8; 128]) -> String {
 mod tests {
     use super::*;
     use dmaheap_aidl::allocator::AllocationError;
-    use dmaheap_aidl::common::{BufferUsage, ExtendableType, PixelFormat};
+    use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 
     fn descriptor() -> BufferDescriptorInfo {
         let mut info = BufferDescriptorInfo {
@@ -82,11 +100,29 @@ mod tests {
 
     #[test]
     fn unknown_usage_bits_and_options_are_unsupported() {
-        assert_eq!(refusal(|d| d.usage = BufferUsage(1 << 33)), AllocationError::UNSUPPORTED);
+        assert_eq!(refusal(|d| d.usage = BufferUsage::NPU), AllocationError::UNSUPPORTED);
         assert_eq!(refusal(|d| d.usage = BufferUsage(-1)), AllocationError::UNSUPPORTED);
         assert_eq!(refusal(|d| d.usage = BufferUsage(i64::MIN)), AllocationError::UNSUPPORTED);
         let option = || ExtendableType { name: "x".into(), value: 0 };
         assert_eq!(refusal(|d| d.additionalOptions.push(option())), AllocationError::UNSUPPORTED);
+    }
+
+    #[test]
+    fn of_all_options_one_dataspace_is_known() {
+        let option = |name: &str, value| ExtendableType { name: name.into(), value };
+        let mut info = descriptor();
+        info.additionalOptions = vec![option(DATASPACE, 0x1000)];
+        assert_eq!(Request::new(&info, Usage::NONE).unwrap().dataspace, Some(0x1000));
+        for options in [
+            vec![(DATASPACE, 1 << 32)],
+            vec![(DATASPACE, 1), (DATASPACE, 1)],
+            vec![(DATASPACE, 1), ("x", 1)],
+            vec![("", 1)],
+        ] {
+            let all = || options.iter().map(|(name, value)| option(name, *value)).collect();
+            let refused = refusal(|d| d.additionalOptions = all());
+            assert_eq!(refused, AllocationError::UNSUPPORTED, "{options:?}");
+        }
     }
 
     #[test]

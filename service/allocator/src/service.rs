@@ -7,7 +7,7 @@ use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
 
 use dmaheap_aidl::allocator::{
-    AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
+    AllocationError, AllocationResult, BufferDescriptorInfo, HASH, HASH_OF_V2, IAllocator,
 };
 use dmaheap_aidl::binder::{self, Caller, ParcelFileDescriptor};
 use dmaheap_aidl::common::NativeHandle;
@@ -17,7 +17,7 @@ use crate::allocation::{Allocator, Buffer};
 use crate::deadline;
 use crate::dump::{Reader, Report};
 use crate::error::{Error, Result};
-use crate::policy::Who;
+use crate::policy::{Interface, Who};
 use crate::request::Request;
 
 /// Names the mapper library that belongs to this allocator:
@@ -74,6 +74,14 @@ impl Service {
             Ok(serde_json::to_string_pretty(&report)? + "\n")
         } else {
             Ok(report.to_string())
+        }
+    }
+
+    /// The methods that version 2 has not are unknown to a service of version 2.
+    fn require_version_3(&self) -> binder::Result<()> {
+        match self.allocator.policy().interface {
+            Interface::V2 => Err(binder::unknown_transaction()),
+            Interface::V3 => Ok(()),
         }
     }
 
@@ -151,5 +159,36 @@ impl IAllocator for Service {
 
     fn getIMapperLibrarySuffix(&self) -> binder::Result<String> {
         Ok(MAPPER_SUFFIX.to_owned())
+    }
+
+    fn isMultiViewSupported(
+        &self,
+        _infos: &[BufferDescriptorInfo],
+        _base: i32,
+    ) -> binder::Result<bool> {
+        self.require_version_3()?;
+        Ok(false)
+    }
+
+    fn allocateMultiView(
+        &self,
+        _infos: &[BufferDescriptorInfo],
+        _base: i32,
+    ) -> binder::Result<AllocationResult> {
+        self.require_version_3()?;
+        let caller = Caller::current();
+        self.answer(self.allocator.policy().who(&caller), Err(Error::MultiView))
+    }
+
+    fn getInterfaceVersion(&self) -> binder::Result<i32> {
+        Ok(self.allocator.policy().interface.number())
+    }
+
+    fn getInterfaceHash(&self) -> binder::Result<String> {
+        let hash = match self.allocator.policy().interface {
+            Interface::V2 => HASH_OF_V2,
+            Interface::V3 => HASH,
+        };
+        Ok(hash.to_owned())
     }
 }

@@ -8,8 +8,8 @@
 //!
 //! A plane is a grid of samples. A sample covers `width` x `height` pixels
 //! and holds one or more components: a chroma sample of NV12 covers 2 x 2
-//! pixels, a sample of YUY2 covers two pixels of a row. RAW10 and RAW12 pack
-//! pixels across byte boundaries: there a sample is the smallest group that
+//! pixels, a sample of YUY2 covers two pixels of a row. RAW10, RAW12 and RAW14
+//! pack pixels across byte boundaries: there a sample is the smallest group that
 //! ends on one.
 
 use std::fmt;
@@ -132,6 +132,11 @@ const CB_CR_10: &[Component] = &[bits(CB, 6, 10), bits(CR, 22, 10)];
 const RGBA_16: &[Component] = &[bits(R, 0, 16), bits(G, 16, 16), bits(B, 32, 16), bits(A, 48, 16)];
 const RGBA_10X6: &[Component] =
     &[bits(R, 6, 10), bits(G, 22, 10), bits(B, 38, 10), bits(A, 54, 10)];
+/// In the upper end of sixteen bits each, as Vulkan has them: the kernel's R12 is in the lower end.
+const RGBA_12X4: &[Component] =
+    &[bits(R, 4, 12), bits(G, 20, 12), bits(B, 36, 12), bits(A, 52, 12)];
+const RGBA_14X2: &[Component] =
+    &[bits(R, 2, 14), bits(G, 18, 14), bits(B, 34, 14), bits(A, 50, 14)];
 const YUYV: &[Component] = &[bits(Y, 0, 8), bits(CB, 8, 8), bits(Y, 16, 8), bits(CR, 24, 8)];
 
 // Android spells components from the lowest address upwards, DRM from the
@@ -155,6 +160,7 @@ static TABLE: &[Row] = &[
     unnamed(0x25, "RAW10", &[subsampled(4, 1, 5, PACKED)]).stride_in_bytes(),
     unnamed(0x26, "RAW12", &[subsampled(2, 1, 3, PACKED)]).stride_in_bytes(),
     row(0x2b, "RGBA_1010102", b"AB30", &[plane(4, &[bits(R, 0, 10), bits(G, 10, 10), bits(B, 20, 10), bits(A, 30, 2)])]),
+    unnamed(0x2c, "RAW14", &[subsampled(4, 1, 7, PACKED)]).stride_in_bytes(),
     unnamed(0x30, "DEPTH_16", &[plane(2, RAW_16)]),
     unnamed(0x31, "DEPTH_24", &[plane(4, RAW_24)]),
     unnamed(0x32, "DEPTH_24_STENCIL_8", &[plane(4, RAW_32)]),
@@ -169,6 +175,14 @@ static TABLE: &[Row] = &[
     row(0x3a, "RG_1616_UINT", b"GR32", &[plane(4, &[bits(R, 0, 16), bits(G, 16, 16)])]),
     row(0x3b, "RGBA_10101010", b"AB10", &[plane(8, RGBA_10X6)]),
     row(0x3c, "YCBCR_P210", b"P210", &[LUMA_10, subsampled(2, 1, 4, CB_CR_10)]),
+    unnamed(0x3d, "R_12_UINT", &[plane(2, &[bits(R, 4, 12)])]),
+    unnamed(0x3e, "R_14_UINT", &[plane(2, &[bits(R, 2, 14)])]),
+    unnamed(0x3f, "RG_1212_UINT", &[plane(4, &[bits(R, 4, 12), bits(G, 20, 12)])]),
+    unnamed(0x40, "RG_1414_UINT", &[plane(4, &[bits(R, 2, 14), bits(G, 18, 14)])]),
+    unnamed(0x41, "RGBA_12121212_UINT", &[plane(8, RGBA_12X4)]),
+    unnamed(0x42, "RGBA_14141414_UINT", &[plane(8, RGBA_14X2)]),
+    row(0x43, "BGRA_1010102", b"AR30", &[plane(4, &[bits(B, 0, 10), bits(G, 10, 10), bits(R, 20, 10), bits(A, 30, 2)])]),
+    row(0x44, "BGRX_1010102", b"XR30", &[plane(4, &[bits(B, 0, 10), bits(G, 10, 10), bits(R, 20, 10)])]),
     row(0x2020_3859, "Y8", b"R8  ", &[LUMA_8]).stride(16),
     row(0x2036_3159, "Y16", b"R16 ", &[LUMA_16]).stride(16),
     // Chroma rows are half a luma row rounded up to 16 bytes: with luma in
@@ -242,8 +256,21 @@ impl Format {
 
     /// Whether it has chroma samples of their own.
     pub fn has_chroma(self) -> bool {
-        let components = self.planes().iter().flat_map(|plane| plane.components);
-        components.into_iter().any(|component| matches!(component.kind, CB | CR))
+        self.components().any(|component| matches!(component.kind, CB | CR))
+    }
+
+    /// Whether it is a picture in colour.
+    pub fn is_colour(self) -> bool {
+        self.components().any(|component| matches!(component.kind, B | CB))
+    }
+
+    /// Whether a component has more than eight bits.
+    pub fn is_deep(self) -> bool {
+        self.components().any(|component| component.size.is_some_and(|bits| bits > 8))
+    }
+
+    fn components(self) -> impl Iterator<Item = &'static Component> {
+        self.planes().iter().flat_map(|plane| plane.components)
     }
 
     /// Whether it is a row of bytes rather than a picture.

@@ -23,8 +23,9 @@
 //! | cube map, layers, width and height | refused by [`Usage::require_fit`] |
 //! | BLOB, height and layers | refused by [`Layout::new`] |
 //! | size, the pixels' dma-buf | held against the kernel's answer, [`Handle::admit`] |
-//! | reserved region, the metadata's dma-buf | as above; the header page does not repeat it |
-//! | id, the header page's id | [`Header::admit`](crate::Header::admit) |
+//! | reserved region, the metadata's dma-buf | as above; the header does not repeat it |
+//! | size of the header, format and usage | computed |
+//! | id, the header's id | [`Header::admit`](crate::Header::admit) |
 //! | allocation size, both dma-bufs | computed from what was held against them |
 //!
 //! `VERSION` counts what these integers mean, and that is also what
@@ -47,7 +48,7 @@ pub const FDS: usize = 2;
 pub const INTS: usize = size_of::<Wire>() / size_of::<i32>();
 
 const MAGIC: u32 = u32::from_le_bytes(*b"DMAH");
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Everything about a buffer that never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +146,7 @@ impl Handle {
         usage.require_fit(extent)?;
         let layout = Layout::new(Format::new(wire.format)?, extent, &wire.constraints())?;
         let reserved = Bytes(wire.reserved);
-        match header::size(reserved) {
+        match header::size(layout.format(), usage, reserved) {
             Some(_) => Ok(Handle { id: wire.id, usage, any_format, layout, reserved }),
             None => Err(Error::BadHandle("the reserved region is too large")),
         }
@@ -171,7 +172,12 @@ impl Handle {
     /// Bytes that the metadata buffer has at least.
     pub fn metadata_size(&self) -> Bytes {
         // Cannot overflow: decode and the allocator have asked before.
-        header::size(self.reserved).unwrap_or_default()
+        header::size(self.layout.format(), self.usage, self.reserved).unwrap_or_default()
+    }
+
+    /// Bytes of them before the reserved region.
+    pub fn header_size(&self) -> usize {
+        header::size_for(self.layout.format(), self.usage)
     }
 }
 

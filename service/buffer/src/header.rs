@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The second dma-buf of every buffer: a header page and, behind it, the
-//! region that the client reserved for itself.
+//! The second dma-buf of every buffer: a header and, behind it, the region
+//! that the client reserved for itself.
 //!
-//! The page has two parts. The *origin* is written once by the allocator and
+//! The header is a page, or six where HDR metadata of ten kilobytes may come
+//! ([`size_for`]), and has two parts. The *origin* is written once by the allocator and
 //! says why the buffer is where it is. The *settable* facts (dataspace, HDR
 //! and the like) belong to whoever holds the buffer; see
 //! [`settable`](crate::settable). The only fact that is also in the handle is
@@ -14,22 +15,39 @@
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use crate::Error;
 use crate::units::Bytes;
+use crate::{Error, Format, Usage};
 
-/// Bytes before the reserved region: a page, so that the region can be mapped
-/// on its own wherever pages are this size.
+/// Bytes of a header: a page, so that the region behind it can be mapped on its
+/// own wherever pages are this size.
 pub const HEADER_SIZE: usize = 4096;
 
+/// Bytes of one with room for SMPTE 2094-50, which is longer than all else.
+pub const LONG_HEADER_SIZE: usize = HEADER_SIZE * 6;
+
+/// Bytes of the header, and so before the reserved region, of a buffer for this.
+/// The long one is for pictures that may be in HDR: those that a video decoder
+/// or the CPU fills, or with more than eight bits. Windows, previews and what
+/// the display scans out have the short one.
+pub fn size_for(format: Format, usage: Usage) -> usize {
+    let is_filled = usage.contains(Usage::VIDEO_DECODER) || usage.cpu_writes();
+    if format.is_colour() && (format.is_deep() || is_filled) {
+        LONG_HEADER_SIZE
+    } else {
+        HEADER_SIZE
+    }
+}
+
 const MAGIC: u32 = u32::from_le_bytes(*b"DMAM");
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const TEXT: usize = 64;
 const NAME: usize = 128;
 
-/// Bytes of a metadata buffer with this much reserved, if that can be.
-pub fn size(reserved: Bytes) -> Option<Bytes> {
-    let header = Bytes(HEADER_SIZE as u64);
-    header.checked_add(reserved)?.align_up(header).filter(|size| i64::try_from(size.0).is_ok())
+/// Bytes of a metadata buffer for this with so much reserved, if that can be.
+pub fn size(format: Format, usage: Usage, reserved: Bytes) -> Option<Bytes> {
+    let header = Bytes(size_for(format, usage) as u64);
+    let page = Bytes(HEADER_SIZE as u64);
+    header.checked_add(reserved)?.align_up(page).filter(|size| i64::try_from(size.0).is_ok())
 }
 
 /// Why a buffer is where it is.
@@ -67,7 +85,7 @@ struct Wire {
     name: [u8; NAME],
 }
 
-/// Bytes of the page's first part, which never changes; the settable facts are
+/// Bytes of its first part, which never changes; the settable facts are
 /// right behind it.
 pub const ORIGIN_SIZE: usize = size_of::<Wire>();
 
@@ -194,9 +212,23 @@ mod tests {
 
     #[test]
     fn sizes_hold_header_and_reserved_region() {
-        assert_eq!(size(Bytes(0)), Some(Bytes(4096)));
-        assert_eq!(size(Bytes(1)), Some(Bytes(8192)));
-        assert_eq!(size(Bytes(u64::MAX)), None);
-        assert_eq!(size(Bytes(i64::MAX as u64)), None);
+        let format = |name| Format::from_name(name).unwrap();
+        let window = |reserved| size(format("RGBA_8888"), Usage::GPU_TEXTURE, Bytes(reserved));
+        assert_eq!(window(0), Some(Bytes(4096)));
+        assert_eq!(window(1), Some(Bytes(8192)));
+        assert_eq!(window(u64::MAX), None);
+        assert_eq!(window(i64::MAX as u64), None);
+        for (name, usage, long) in [
+            ("RGBA_8888", Usage::CPU_WRITE_OFTEN, true),
+            ("NV12", Usage::VIDEO_DECODER, true),
+            ("RGBA_1010102", Usage::GPU_TEXTURE, true),
+            ("RGBA_8888", Usage::CPU_READ_OFTEN, false),
+            ("NV12", Usage::CAMERA_OUTPUT, false),
+            ("BLOB", Usage::CPU_WRITE_OFTEN, false),
+            ("RAW16", Usage::CPU_WRITE_OFTEN, false),
+        ] {
+            let bytes = if long { 6 * 4096 } else { 4096 };
+            assert_eq!(size(format(name), usage, Bytes(0)), Some(Bytes(bytes)), "{name} {usage}");
+        }
     }
 }

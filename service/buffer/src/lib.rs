@@ -12,7 +12,7 @@
 //! | [`format`](mod@format) | how samples are made of components, per format: one table |
 //! | [`layout`] | where every plane and row lies, and how many bytes that takes |
 //! | [`handle`] | the integers that travel with a buffer's file descriptors |
-//! | [`header`] | the first page of the second dma-buf: origin, settable facts |
+//! | [`header`] | the start of the second dma-buf: origin, settable facts |
 //! | [`settable`] | the protocol by which processes share the settable facts |
 //! | [`standard`] | the standard metadata: what a buffer is, as clients of the mapper ask for it |
 
@@ -106,7 +106,7 @@ pub enum Error {
     #[error("not a value of metadata {0:?}")]
     BadValue(Type),
     /// A value that the metadata has no room for.
-    #[error("{0:?} is longer than its place in the metadata")]
+    #[error("{0:?} is longer than its place in this buffer's metadata, if it has one there")]
     TooLong(Type),
     /// Other processes change a fact all the time.
     #[error("a fact is being changed by others again and again")]

@@ -39,7 +39,7 @@ use crate::Error;
 use crate::checksum::fnv1a;
 use crate::format::MAX_PLANES;
 use crate::handle::Handle;
-use crate::header::{HEADER_SIZE, Header, ORIGIN_SIZE};
+use crate::header::{HEADER_SIZE, Header, LONG_HEADER_SIZE, ORIGIN_SIZE};
 use crate::standard::{Type, Value};
 
 /// Copies that a reader makes before it gives up on one it can take.
@@ -52,8 +52,9 @@ const PATIENCE: u32 = if cfg!(any(miri, fuzzing)) { 50 } else { 1 << 20 };
 /// Looks at a changing sequence before a writer gives up.
 const WRITES: u32 = 2 * PATIENCE;
 
-/// The settable facts, with the bytes their encoded values may have.
-const CAPACITIES: [(Type, usize); 7] = [
+/// The settable facts, with the bytes their encoded values may have. The last
+/// has its place in a long header only.
+const CAPACITIES: [(Type, usize); 8] = [
     (Type::Dataspace, 4),
     (Type::BlendMode, 4),
     // A length and a rectangle for each plane.
@@ -64,6 +65,8 @@ const CAPACITIES: [(Type, usize); 7] = [
     // has about 900.
     (Type::Smpte2094_40, 8 + 1024),
     (Type::Smpte2094_10, 8 + 512),
+    // What the interface's conformance test sets.
+    (Type::Smpte2094_50, 8 + 10_280),
 ];
 
 const WORD: usize = size_of::<u32>();
@@ -81,19 +84,24 @@ const fn cell_words(capacity: usize) -> usize {
     slot_words(capacity).saturating_mul(2).saturating_add(1)
 }
 
-/// Bytes of all cells.
-const SIZE: usize = {
-    let mut words = 0;
-    let mut rest: &[(Type, usize)] = &CAPACITIES;
-    while let [(_, capacity), tail @ ..] = rest {
-        assert!(capacity.is_multiple_of(WORD));
-        words += cell_words(*capacity);
-        rest = tail;
-    }
-    words * WORD
+/// Bytes of all cells, and of all but the last.
+const LONG_SIZE: usize = size_of_cells(&CAPACITIES);
+const SIZE: usize = match &CAPACITIES {
+    [short @ .., _] => size_of_cells(short),
 };
 
+const fn size_of_cells(mut rest: &[(Type, usize)]) -> usize {
+    let mut words = 0usize;
+    while let [(_, capacity), tail @ ..] = rest {
+        assert!(capacity.is_multiple_of(WORD));
+        words = words.saturating_add(cell_words(*capacity));
+        rest = tail;
+    }
+    words.saturating_mul(WORD)
+}
+
 const _: () = assert!(ORIGIN_SIZE.is_multiple_of(WORD) && ORIGIN_SIZE + SIZE <= HEADER_SIZE);
+const _: () = assert!(ORIGIN_SIZE + LONG_SIZE <= LONG_HEADER_SIZE);
 
 /// Whether holders of a buffer can set this.
 pub const fn is_settable(kind: Type) -> bool {
@@ -119,15 +127,15 @@ struct Cell<'a> {
 }
 
 impl<'a> Shared<'a> {
-    /// The facts in a header page.
+    /// The facts in a header, short or long.
     ///
     /// # Errors
-    /// [`Error::BadMetadata`] if these are fewer words than a page has.
-    pub fn new(page: &'a [AtomicU32]) -> Result<Shared<'a>, Error> {
+    /// [`Error::BadMetadata`] if these are fewer words than a short one has.
+    pub fn new(header: &'a [AtomicU32]) -> Result<Shared<'a>, Error> {
         const START: usize = ORIGIN_SIZE / WORD;
-        const WORDS: usize = SIZE / WORD;
-        page.get(START..)
-            .and_then(|rest| rest.get(..WORDS))
+        header
+            .get(START..)
+            .filter(|rest| rest.len() >= SIZE / WORD)
             .map(Shared)
             .ok_or(Error::BadMetadata("too short for the settable facts"))
     }
@@ -157,10 +165,17 @@ impl<'a> Shared<'a> {
     /// Sets a fact for all holders of the buffer, or unsets it with `None`.
     ///
     /// # Errors
-    /// [`Error::TooLong`] for a value that has no room, [`Error::Contended`];
-    /// [`Error::BadValue`] if the fact is not settable.
+    /// [`Error::TooLong`] for a value that has no room in this buffer's header,
+    /// [`Error::Contended`]; [`Error::BadValue`] if the fact is not settable.
     pub fn write(self, kind: Type, value: Option<&[u8]>) -> Result<(), Error> {
-        let cell = self.cell(kind).ok_or(Error::BadValue(kind))?;
+        let Some(cell) = self.cell(kind) else {
+            return match value {
+                _ if !is_settable(kind) => Err(Error::BadValue(kind)),
+                Some(_) => Err(Error::TooLong(kind)),
+                // It never was set.
+                None => Ok(()),
+            };
+        };
         if value.is_some_and(|value| value.len() > cell.capacity()) {
             return Err(Error::TooLong(kind));
         }
@@ -299,7 +314,18 @@ mod tests {
     use super::*;
 
     fn page() -> Vec<AtomicU32> {
-        (0..HEADER_SIZE / 4).map(|_| AtomicU32::new(0)).collect()
+        (0..LONG_HEADER_SIZE / 4).map(|_| AtomicU32::new(0)).collect()
+    }
+
+    #[test]
+    fn a_short_header_has_no_room_for_what_is_longest() {
+        let page = page();
+        let shared = Shared::new(&page[..HEADER_SIZE / 4]).unwrap();
+        let kind = Type::Smpte2094_50;
+        assert_eq!(shared.write(kind, Some(&[1])), Err(Error::TooLong(kind)));
+        assert_eq!(shared.write(kind, None), Ok(()));
+        assert_eq!(shared.read(kind), Ok(None));
+        shared.write(Type::Smpte2094_10, Some(&[1; 520])).unwrap();
     }
 
     #[test]

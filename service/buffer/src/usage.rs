@@ -12,7 +12,11 @@
 //!   from nobody who goes through it; minigbm accepts and ignores them. Here
 //!   they are refused as all reserved bits are: to accept a bit is to promise
 //!   that its meaning is kept, and USAGE must say what was asked for.
-//! - 19, 21 and 33 to 47 are reserved as well.
+//! - 33 is [`NPU`] since version 7 of the interface: a BLOB that clients keep
+//!   mapped. But the conformance test of the release that names it still takes
+//!   it for the bit that no allocator of version 2 or 3 knows, and wants it
+//!   refused; so it is, whichever of the two a board answers.
+//! - 19, 21 and 34 to 47 are reserved as well.
 //! - 26, GPU_MIPMAP_COMPLETE, asks for a whole chain of mipmaps (1024 x 1024 of
 //!   RGBA_8888: 5,592,404 bytes). How a chain lies in memory is the GPU's
 //!   secret, and no interface tells a CPU where its levels are; so no layout
@@ -32,6 +36,9 @@ pub struct Usage(u64);
 /// The four bits each of CPU reading and CPU writing.
 const CPU_READ: u64 = 0xf;
 const CPU_WRITE: u64 = 0xf0;
+
+/// What a neural processor works on; refused, and why is above.
+pub const NPU: u64 = 1 << 33;
 
 /// Bits 28 to 31 and 48 to 63: their meaning is the vendor's.
 pub const VENDOR_BITS: u64 = 0xf << 28 | 0xffff << 48;
@@ -259,7 +266,7 @@ mod tests {
     /// 13 is what ACodec adds and libui removes; 26 would be mipmaps.
     #[test]
     fn reserved_bits_and_mipmaps_are_refused() {
-        for bit in [10, 13, 19, 21, 26, 33, 40, 47] {
+        for bit in [10, 13, 19, 21, 26, NPU.trailing_zeros(), 40, 47] {
             assert_eq!(
                 Usage::new(1 << bit, u64::MAX),
                 Err(Error::UnknownUsage { usage: 1 << bit, unknown: 1 << bit })

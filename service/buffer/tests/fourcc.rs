@@ -68,7 +68,7 @@ macro_rules! named {
 fn packed_colours_have_the_components_that_the_kernels_name_spells() {
     let is_colour = |format: &Format| {
         let kind = format.planes()[0].components[0].kind;
-        matches!(kind, ComponentKind::R | ComponentKind::B)
+        format.fourcc().is_some() && matches!(kind, ComponentKind::R | ComponentKind::B)
     };
     let names = named![
         Abgr8888,
@@ -78,6 +78,8 @@ fn packed_colours_have_the_components_that_the_kernels_name_spells() {
         Argb8888,
         Abgr16161616f,
         Abgr2101010,
+        Argb2101010,
+        Xrgb2101010,
         R8,
         R16,
         Gr1616,

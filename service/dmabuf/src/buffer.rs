@@ -81,7 +81,7 @@ impl DmaBuf {
             Err(Errno::EINVAL) => {}
             _ => return Err(Error::NoDmaBuf),
         }
-        let end = lseek64(&fd, 0, Whence::SeekEnd).map_err(|_| Error::NoDmaBuf)?;
+        let end = lseek64(fd.as_raw_fd(), 0, Whence::SeekEnd).map_err(|_| Error::NoDmaBuf)?;
         let size = u64::try_from(end).map(Bytes).map_err(|_| Error::NoDmaBuf)?;
         Ok(DmaBuf { fd, size })
     }
@@ -156,7 +156,7 @@ pub fn set_name(buffer: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
 /// No driver shall see an ioctl that is not meant for it: a dma-buf's inode
 /// has no type, or that of a file on kernels that give every inode one.
 fn require_no_device(fd: BorrowedFd<'_>) -> Result<()> {
-    let mode = fstat(fd).map_err(|_| Error::NoDmaBuf)?.st_mode;
+    let mode = fstat(fd.as_raw_fd()).map_err(|_| Error::NoDmaBuf)?.st_mode;
     match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
         kind if kind.is_empty() || kind == SFlag::S_IFREG => Ok(()),
         _ => Err(Error::NoDmaBuf),

@@ -139,7 +139,7 @@ mod tests {
     use std::os::fd::AsFd;
     use std::sync::atomic::Ordering;
 
-    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use nix::sys::memfd::{MemFdCreateFlag, memfd_create};
     use nix::unistd::ftruncate;
 
     use super::*;
@@ -148,7 +148,7 @@ mod tests {
 
     /// Memory that is mapped as a dma-buf's is.
     fn memory() -> std::os::fd::OwnedFd {
-        let memory = memfd_create(c"memory", MFdFlags::MFD_CLOEXEC).unwrap();
+        let memory = memfd_create(c"memory", MemFdCreateFlag::MFD_CLOEXEC).unwrap();
         ftruncate(&memory, 4096).unwrap();
         memory
     }

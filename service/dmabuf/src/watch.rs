@@ -87,7 +87,7 @@ fn cookie(line: &str) -> Option<u64> {
 mod tests {
     use super::*;
     use nix::sys::eventfd::{EfdFlags, EventFd};
-    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use nix::sys::memfd::{MemFdCreateFlag, memfd_create};
     use nix::sys::socket::{
         AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair,
     };
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn what_cannot_be_referred_to_is_refused() {
         let watch = Watch::new().unwrap();
-        let memory = memfd_create(c"unpolled", MFdFlags::MFD_CLOEXEC).unwrap();
+        let memory = memfd_create(c"unpolled", MemFdCreateFlag::MFD_CLOEXEC).unwrap();
         assert_eq!(watch.add(memory.as_fd(), 1), Err(Errno::EPERM));
         let file = file();
         watch.add(file.as_fd(), 1).unwrap();

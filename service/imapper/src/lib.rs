@@ -112,6 +112,17 @@ pub struct AIMapperV5 {
     pub get_reserved_region: unsafe extern "C" fn(BufferHandle, *mut *mut c_void, *mut u64) -> Code,
 }
 
+/// `AIMapperV6`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct AIMapperV6 {
+    pub get_multi_view_info:
+        unsafe extern "C" fn(BufferHandle, *mut *const u32, *mut usize) -> Code,
+    pub get_base_view: unsafe extern "C" fn(BufferHandle, *mut u32) -> Code,
+    pub import_view_buffer: unsafe extern "C" fn(BufferHandle, u32, *mut BufferHandle) -> Code,
+}
+
 /// `AIMapper`, aligned as `max_align_t` is.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(target_pointer_width = "64", repr(C, align(16)))]
@@ -121,9 +132,13 @@ pub struct AIMapper {
     pub version: u32,
     /// The functions of version 5.
     pub v5: AIMapperV5,
+    /// Those of version 6, which clients of version 5 do not look at.
+    pub v6: AIMapperV6,
 }
 
-/// `AIMAPPER_VERSION_5`.
+/// `AIMAPPER_VERSION_5`. The table has all of version 6, and this is the one number
+/// to change for it. But the conformance test of the release that has version 6
+/// still wants the library to say 5, and no framework wants more.
 pub const VERSION: u32 = 5;
 
 const fn size_of_field<T, F>(_: fn(&T) -> &F) -> usize {
@@ -155,6 +170,8 @@ layout!(AIMapperV5, 15 * P,
     get_metadata: 7 * P, P; get_standard_metadata: 8 * P, P; set_metadata: 9 * P, P;
     set_standard_metadata: 10 * P, P; list_supported_metadata_types: 11 * P, P;
     dump_buffer: 12 * P, P; dump_all_buffers: 13 * P, P; get_reserved_region: 14 * P, P);
-layout!(AIMapper, 16 * P, version: 0, 4; v5: P, 15 * P);
+layout!(AIMapperV6, 3 * P,
+    get_multi_view_info: 0, P; get_base_view: P, P; import_view_buffer: 2 * P, P);
+layout!(AIMapper, 20 * P, version: 0, 4; v5: P, 15 * P; v6: 16 * P, 3 * P);
 const _: () = assert!(align_of::<AIMapper>() == 2 * P);
 const _: () = assert!(size_of::<Code>() == 4 && size_of::<Dump>() == P);

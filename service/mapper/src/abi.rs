@@ -22,7 +22,7 @@ use crate::import::{Import, PREFIX, RawHandle};
 use crate::registry::{self, Address};
 use crate::slab::Used;
 use crate::sys::Fence;
-use crate::{copies, values};
+use crate::{copies, values, views};
 
 /// The version of the interface that this library implements.
 #[unsafe(no_mangle)]
@@ -51,6 +51,7 @@ static MAPPER: AIMapper = AIMapper {
         dump_all_buffers,
         get_reserved_region,
     },
+    v6: views::V6,
 };
 
 /// Hands out the interface; always the same, whichever copy of this library is
@@ -82,7 +83,7 @@ fn call<T>(name: &str, body: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-fn code(name: &str, body: impl FnOnce() -> Result<()>) -> Code {
+pub(crate) fn code(name: &str, body: impl FnOnce() -> Result<()>) -> Code {
     call(name, body).map_or_else(|error| error.code(), |()| Code::NONE)
 }
 
@@ -99,7 +100,7 @@ unsafe fn put<T>(place: *mut T, value: T) -> Result<()> {
     Ok(())
 }
 
-fn imported(handle: BufferHandle) -> Result<Used<Import>> {
+pub(crate) fn imported(handle: BufferHandle) -> Result<Used<Import>> {
     registry::find(Address(handle.addr()))
 }
 
@@ -229,7 +230,7 @@ unsafe fn get(handle: BufferHandle, kind: Result<Type>, out: *mut c_void, room: 
             // vector of ours.
             unsafe { out.cast::<u8>().copy_from_nonoverlapping(value.as_ptr(), value.len()) };
         }
-        // The longest value has about a thousand bytes.
+        // The longest value has about ten thousand bytes.
         Ok(i32::try_from(value.len()).unwrap_or(i32::MAX))
     });
     size.unwrap_or_else(|error| error.code().0.wrapping_neg())
@@ -263,7 +264,7 @@ unsafe extern "C" fn get_standard_metadata(
 /// `bytes` is null or points to `size` bytes.
 unsafe fn set(handle: BufferHandle, kind: Result<Type>, bytes: *const c_void, size: usize) -> Code {
     /// Nothing that is longer has a place.
-    const LONGEST: usize = header::HEADER_SIZE;
+    const LONGEST: usize = header::LONG_HEADER_SIZE;
     code("setMetadata", || {
         let (import, kind) = (imported(handle)?, kind?);
         let value = match (bytes.is_null(), size) {

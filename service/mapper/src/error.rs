@@ -69,6 +69,9 @@ pub enum Error {
     /// Metadata of a type that does not exist here.
     #[error("metadata of this type is unknown")]
     UnknownType,
+    /// What only a buffer of several views has.
+    #[error("the buffer is one view")]
+    OneView,
     /// Bytes that are no value of this metadata.
     #[error("not a value to set: {0}")]
     BadMetadata(dmaheap_buffer::Error),
@@ -115,7 +118,7 @@ impl Error {
             | Error::System { .. }
             | Error::Panicked => Code::NO_RESOURCES,
             // The interface wants this for malformed values, too.
-            Error::UnknownType | Error::BadMetadata(_) => Code::UNSUPPORTED,
+            Error::UnknownType | Error::OneView | Error::BadMetadata(_) => Code::UNSUPPORTED,
         }
     }
 }

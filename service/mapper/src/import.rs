@@ -6,10 +6,10 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 use dmaheap_buffer::handle::{FDS, INTS};
-use dmaheap_buffer::header::{HEADER_SIZE, ORIGIN_SIZE};
+use dmaheap_buffer::header::ORIGIN_SIZE;
 use dmaheap_buffer::settable::Shared;
 use dmaheap_buffer::standard::Rect;
-use dmaheap_buffer::{Bytes, Handle, Header, Usage};
+use dmaheap_buffer::{Bytes, Error as Malformed, Handle, Header, Usage};
 use dmaheap_dmabuf::{Access, DmaBuf, LateMapping, Mapping};
 use libc::{c_int, c_void};
 
@@ -61,6 +61,9 @@ impl Import {
     /// What is wrong with it, or what the kernel refused.
     pub fn new(raw: &RawHandle) -> Result<Import> {
         let [pixels, metadata] = raw.fds;
+        if pixels == metadata {
+            return Err(Malformed::BadHandle("pixels and metadata are one descriptor").into());
+        }
         let pixels = DmaBuf::duplicate(pixels)?;
         let metadata = DmaBuf::duplicate(metadata)?;
         let handle = Handle::admit(&raw.ints, pixels.size(), metadata.size())?;
@@ -85,13 +88,16 @@ impl Import {
 
     /// The facts that clients set.
     pub fn settable(&self) -> Result<Shared<'_>> {
-        Ok(Shared::new(self.shared.words(HEADER_SIZE))?)
+        Ok(Shared::new(self.shared.words(self.handle.header_size()))?)
     }
 
     /// The client's own region, and its size; no address if it has no bytes.
     pub fn reserved(&self) -> (Option<NonNull<c_void>>, Bytes) {
         let size = self.handle.reserved;
-        let start = if size == Bytes(0) { None } else { self.shared.address(HEADER_SIZE) };
+        let start = match size {
+            Bytes(0) => None,
+            _ => self.shared.address(self.handle.header_size()),
+        };
         (start, size)
     }
 

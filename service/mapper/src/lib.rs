@@ -20,6 +20,7 @@
 //! | `slab` | how they are found without a lock |
 //! | `import` | one import: validation, locks, reserved region |
 //! | `values` | metadata: get, set, dump |
+//! | `views` | buffers of several views, of which there is none |
 //! | [`error`] | everything that can go wrong, and its code |
 //!
 //! There is no lock in it, and nothing else that one thread waits for another
@@ -36,5 +37,6 @@ mod registry;
 mod slab;
 mod sys;
 mod values;
+mod views;
 
 pub use error::Error;

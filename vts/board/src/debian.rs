@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Debian's packages that are unpacked into the cache and not installed: the guest's C library,
 //! loader and shell, which are of another architecture; QEMU, whose package would make a host that
-//! has another QEMU remove it; and the kernels' sources, one of which is newer than the host.
+//! has another QEMU remove it; the kernels' sources, one of which is newer than the host; and AOSP's
+//! AIDL compiler, which knows Rust in unstable only.
 //!
 //! They are downloaded with package lists of their own, so that the host's package database never
 //! hears of them.
@@ -21,6 +22,17 @@ const GUEST: [&str; 4] = ["busybox-static", "libc6", "libgcc-s1", "libstdc++6"];
 const QEMU: [&str; 2] = ["qemu-system-arm", "qemu-system-data"];
 /// What Debian signs all of its suites with; Debian 12 knows its successors' keys.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/// With its own C library: that of the host may be too old for it.
+const AIDL: [&str; 8] = [
+    "aidl",
+    "android-libbase",
+    "android-libcutils",
+    "android-liblog",
+    "libatomic1",
+    "libc6",
+    "libgcc-s1",
+    "libstdc++6",
+];
 const HINT: &str = "is the disk full? If not, remove the folder that holds the log";
 
 /// The folder with the guest's C library and shell, which fit the compiler that is installed here.
@@ -29,7 +41,7 @@ pub fn guest_root(board: &Board, cache: &Cache) -> Result<PathBuf> {
     let key = Key::default().with(GUEST.join(" ")).with(compiler).digits();
     let name = format!("debian-{}-{key}", board.debian_arch);
     let what = format!("fetching Debian's C library for {}", board.debian_arch);
-    unpacked(cache, &name, board.debian_arch.to_owned(), &GUEST, &what)
+    unpacked(cache, &name, board.debian_arch.to_owned(), &[], &GUEST, &what)
 }
 
 /// The board's QEMU program.
@@ -37,7 +49,7 @@ pub fn qemu(board: &Board, cache: &Cache) -> Result<PathBuf> {
     let host = host_arch()?;
     let key = Key::default().with(QEMU.join(" ")).digits();
     let name = format!("qemu-{host}-{key}");
-    let root = unpacked(cache, &name, host, &QEMU, "fetching QEMU")?;
+    let root = unpacked(cache, &name, host, &[], &QEMU, "fetching QEMU")?;
     Ok(root.join("usr/bin").join(board.qemu))
 }
 
@@ -57,17 +69,39 @@ fn host_arch() -> Result<String> {
     Ok(said.trim().to_owned())
 }
 
-/// The folder that the packages are unpacked in.
+/// The command that runs AOSP's AIDL compiler.
+///
+/// # Errors
+/// If it cannot be fetched.
+pub fn aidl() -> Result<Command> {
+    let (cache, host) = (Cache::open()?, host_arch()?);
+    let key = Key::default().with(AIDL.join(" ")).digits();
+    let (name, what) = (format!("aidl-{host}-{key}"), "fetching AOSP's AIDL compiler");
+    let root = unpacked(&cache, &name, host, &["sid"], &AIDL, what)?;
+    let loaders = root.join("usr/lib64");
+    let loader = fs::read_dir(&loaders).on("cannot read", &loaders)?.flatten().next();
+    let loader = loader.map(|entry| entry.path()).unwrap_or(loaders);
+    let lib = root.join("usr/lib");
+    let folders = fs::read_dir(&lib).on("cannot read", &lib)?.flatten().map(|entry| entry.path());
+    let paths = folders.flat_map(|folder| [folder.join("android"), folder]);
+    let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+    let mut command = Command::new(loader);
+    command.arg("--library-path").arg(paths.join(":")).arg(root.join("usr/bin/aidl"));
+    Ok(command)
+}
+
+/// The folder that the packages are unpacked in; of these suites of Debian, if not the host's.
 fn unpacked(
     cache: &Cache,
     name: &str,
     arch: String,
+    suites: &[&str],
     packages: &[&str],
     what: &str,
 ) -> Result<PathBuf> {
     let entry = cache.entry(name, |folder| {
         let step = Step::new(what);
-        Apt { folder, arch, suites: &[] }.unpack(packages)?;
+        Apt { folder, arch, suites }.unpack(packages)?;
         step.done();
         Ok(())
     })?;
@@ -121,6 +155,8 @@ impl Apt<'_> {
         if sources.exists() {
             command.arg(format!("-oDir::Etc::SourceList={}", sources.display()));
             command.arg("-oDir::Etc::SourceParts=-");
+            // What the host has installed is not of these suites.
+            command.arg("-oDir::State::Status=/dev/null");
         }
         command
     }

@@ -45,7 +45,7 @@ pub struct Boot {
     pub timeout: Option<Duration>,
     /// Files in place of the driver's own, by name.
     pub driver: Option<DriverFiles>,
-    /// Programs in place of the image's own of these names.
+    /// Programs and VINTF manifests in place of the image's own of these names.
     pub replace: Vec<(String, PathBuf)>,
 }
 

@@ -13,7 +13,7 @@ use crate::boards::{self, Board};
 use crate::cache::Cache;
 use crate::error::{Error, OnFile, Result};
 use crate::place::repository;
-use crate::{debian, sepolicy, userland};
+use crate::{debian, sepolicy, userland, vintf};
 
 /// Folders of Debian's packages that the guest needs.
 const LIBRARY_FOLDERS: [&str; 4] = ["lib", "lib64", "usr/lib", "bin"];
@@ -35,8 +35,19 @@ const MODULES: &str = "/vendor/lib/modules";
 /// What errors call the image.
 const UNNAMED: &str = "(the image)";
 
-/// Empty folders, for mounts and for people, with their modes.
-const FOLDERS: [(&str, u32); 6] = [
+/// The VINTF manifest of the allocator and its mapper, by its name on a device.
+pub const ALLOCATORS: &str = "android.hardware.graphics.allocator-service.dmaheap.xml";
+
+/// Every manifest of the image and where it is in the repository. The second is a test program's.
+const MANIFESTS: [(&str, &str); 2] =
+    [("service/etc", ALLOCATORS), ("vts/mutants/etc", "mutant.xml")];
+
+/// What the service manager reads; it trusts no file below a folder that others may write to.
+const DECLARED: &str = "/system/etc/hub.d/declared.toml";
+
+/// Folders with modes of their own, and empty ones for mounts and for people.
+const FOLDERS: [(&str, u32); 7] = [
+    ("/", 0o755),
     ("/dev", 0o755),
     ("/proc", 0o755),
     ("/sys", 0o755),
@@ -59,8 +70,8 @@ enum Entry {
 /// What is in the image, by absolute guest path.
 struct Image(BTreeMap<PathBuf, Entry>);
 
-/// Builds what belongs into the image and packs it into an unnamed file, with the programs in
-/// `replace` in place of those of the same names.
+/// Builds what belongs into the image and packs it into an unnamed file, with the programs and
+/// manifests in `replace` in place of those of the same names.
 pub fn pack(board: &Board, cache: &Cache, replace: &[(String, PathBuf)]) -> Result<File> {
     let mut image = Image(BTreeMap::new());
     for (folder, mode) in FOLDERS {
@@ -72,14 +83,20 @@ pub fn pack(board: &Board, cache: &Cache, replace: &[(String, PathBuf)]) -> Resu
     // Read when the image is written.
     let folder =
         tempfile::tempdir().on("cannot make a temporary folder for", Path::new("programs"))?;
+    let chosen = |name: &str, source: PathBuf| {
+        let other = replace.iter().find(|(other, _)| other == name);
+        other.map_or(source, |(_, path)| path.clone())
+    };
     for (name, source) in userland::programs(board)? {
-        let other = replace.iter().find(|(other, _)| *other == name);
-        let source = other.map_or(source, |(_, path)| path.clone());
+        let source = chosen(&name, source);
         let place = PROGRAMS.iter().find(|(program, _)| *program == name);
         let place = place.map_or(format!("/system/bin/{name}"), |(_, path)| (*path).to_owned());
         image.add_file(&source, &place)?;
     }
     image.add_configuration(board)?;
+    let manifests =
+        MANIFESTS.map(|(from, name)| (name, chosen(name, repository().join(from).join(name))));
+    image.add_declarations(manifests, &folder.path().join("declared.toml"))?;
     image.add_file(&sepolicy::compile(&sepolicy::vendor(), folder.path())?, POLICY)?;
     let unnamed = Path::new(UNNAMED);
     let mut file = tempfile::tempfile().on("cannot make a temporary file for", unnamed)?;
@@ -175,12 +192,27 @@ impl Image {
         self.add_file(&vendor.join(RC), &format!("/vendor/etc/init/{RC}"))
     }
 
+    /// The manifests, and in `written` what the service manager makes of them.
+    fn add_declarations<const N: usize>(
+        &mut self,
+        manifests: [(&str, PathBuf); N],
+        written: &Path,
+    ) -> Result<()> {
+        for (name, source) in &manifests {
+            self.add_file(source, &format!("/vendor/etc/vintf/manifest/{name}"))?;
+        }
+        let declared = vintf::configuration(&manifests.map(|(_, source)| source))?;
+        fs::write(written, declared).on("cannot write", written)?;
+        self.add_file(written, DECLARED)
+    }
+
     /// Writes the cpio archive; folders come before what is in them, as the kernel wants it.
     fn write(&self, mut out: impl Write) -> io::Result<()> {
         for (number, (path, entry)) in self.0.iter().enumerate() {
             let name = path.to_string_lossy();
+            let name = if name == "/" { "." } else { name.trim_start_matches('/') };
             // Equal inode numbers would be taken for hard links.
-            let header = Builder::new(name.trim_start_matches('/')).ino(number as u32 + 1);
+            let header = Builder::new(name).ino(number as u32 + 1);
             let (header, content) = match entry {
                 Entry::Folder { mode } => {
                     (header.mode(*mode).set_mode_file_type(ModeFileType::Directory), Vec::new())

@@ -4,14 +4,15 @@
 //!
 //! One boot's way through the modules: [`boards`] says what a board is; [`packages`] makes the
 //! host able to build it; [`kernel`] and [`userland`] build, and [`debian`] fetches what others have
-//! built, all through [`cache`]; [`image`] packs; [`devicetree`] merges the overlay into the machine's own tree; [`machine`] starts QEMU;
-//! [`guest`] talks to the agent inside, [`screen`] takes pictures. [`source`] is for checks of the
-//! driver without a boot;
+//! built, all through [`cache`]; [`image`] packs, and has [`vintf`] say what the board declares;
+//! [`devicetree`] merges the overlay into the machine's own tree; [`machine`] starts QEMU; [`guest`]
+//! talks to the agent inside, [`screen`] takes pictures. [`source`] is for checks of the driver
+//! without a boot;
 //! [`instrumented`] counts what a boot and the host's tests run of `service/`.
 
 pub mod boards;
 pub mod cache;
-mod debian;
+pub mod debian;
 mod devicetree;
 pub mod error;
 pub mod guest;
@@ -29,6 +30,7 @@ pub mod skips;
 pub mod source;
 mod tool;
 mod userland;
+mod vintf;
 
 pub use boards::Board;
 pub use error::{Error, Result};

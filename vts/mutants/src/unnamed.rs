@@ -158,6 +158,7 @@ pub const UNNAMED: &[Unnamed] = &[
             "Lock_YV12",
             "Lock_RAW10",
             "Lock_RAW12",
+            "Lock_RAW14",
             "Lock_YCBCR_P010",
             "Lock_YCBCR_P210",
         ],
@@ -243,6 +244,15 @@ pub const UNNAMED: &[Unnamed] = &[
             "tracing::metadata_takes_no_system_call",
             "tracing::import_takes_the_calls_it_must",
             "tracing::a_strict_seccomp_filter_is_enough",
+        ],
+    },
+    Unnamed {
+        why: "it strings together, as another uid, calls whose defects have cases of their own",
+        program: OUR_MAPPER,
+        cases: &[
+            "framework::codec2_writes_blocks_and_ten_bit_pictures",
+            "framework::camera_streams_are_read_by_the_cpu",
+            "framework::ahardwarebuffer_crosses_a_socket",
         ],
     },
 ];

@@ -44,7 +44,7 @@ impl DmaBuf {
 
     /// Size in bytes, always whole pages.
     pub fn size(&self) -> io::Result<usize> {
-        let end = lseek64(&self.fd, 0, Whence::SeekEnd)?;
+        let end = lseek64(self.fd.as_raw_fd(), 0, Whence::SeekEnd)?;
         usize::try_from(end).map_err(io::Error::other)
     }
 

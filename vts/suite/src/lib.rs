@@ -4,6 +4,8 @@
 
 pub mod allocator;
 mod baseline;
+// By rsbinder's own calls.
+#[cfg(not(soong))]
 pub mod bench;
 pub mod client;
 pub mod compositor;

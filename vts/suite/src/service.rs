@@ -88,6 +88,7 @@ pub fn connect() -> Result<Strong<dyn IAllocator>, Box<dyn Error>> {
 
 /// The library below would wait for ever for an instance that nobody starts.
 fn wait_for_start() -> Result<(), String> {
+    binder::declared(instance()).map_err(|error| error.to_string())?;
     const PAUSE: Duration = Duration::from_millis(100);
     const LOOKS: usize = 100;
     for _ in 1..LOOKS {
@@ -154,6 +155,9 @@ pub fn good() -> BufferDescriptorInfo {
         additionalOptions: Vec::new(),
     }
 }
+
+/// The option that the framework's own clients use; its value is a `Dataspace`.
+pub const DATASPACE: &str = "android.hardware.graphics.common.Dataspace";
 
 /// What a program asks for that draws by itself.
 pub const CPU: BufferUsage =

@@ -12,11 +12,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use dmaheap_aidl::binder;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
 use crate::service::Service;
-use crate::{Allocator, Policy, policy};
+use crate::{Allocator, Policy, policy, sys};
 use arguments::Arguments;
 
 const HELP: &str = "\
@@ -78,8 +77,7 @@ fn serve(mut arguments: Arguments) -> Result<Infallible, Box<dyn Error>> {
     let policy = load_policy(&mut arguments)?;
     arguments.finish()?;
     // Replies hold descriptors until they are delivered.
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    sys::raise_descriptor_limit()?;
 
     let allocator = Allocator::new(policy);
     allocator.start();

@@ -15,6 +15,8 @@ use crate::policy::{ClassSet, HeapId, Policy, Rule, Scope};
 /// Everything, at one moment. Sizes are in bytes.
 #[derive(Debug, Serialize)]
 pub struct Report {
+    /// The version of IAllocator that is answered.
+    pub interface: i32,
     /// Since when the accounts are kept, in seconds after boot: a service that
     /// ended before has taken its own with it.
     pub since: f64,
@@ -190,6 +192,7 @@ impl Report {
             since: accounts.since().as_secs_f64(),
             unknown,
             blind: allocator.is_blind(),
+            interface: allocator.policy().interface.number(),
             at_rest: allocator.is_at_rest(),
             heaps: allocator.heaps().iter().map(heap).collect(),
             rules: policy.rules.iter().map(|rule| RuleReport::new(allocator, rule)).collect(),

@@ -10,6 +10,7 @@ use super::{
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "IAllocator is answered as version {}.", self.interface)?;
         writeln!(
             f,
             "Accounts are kept since {:.3} s after boot; what was allocated before is in none.",

@@ -13,6 +13,7 @@ use crate::finding::Findings;
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub metadata_heap: String,
+    pub interface: Option<u32>,
     #[serde(default)]
     pub vendor_usage: BTreeMap<String, u32>,
     pub limits: Limits,

@@ -11,7 +11,7 @@ use super::caller::{self, Callers, Class, ClassId, Classes};
 use super::file::{self, File};
 use super::heaps::{HeapId, PerHeap, Reserve, Spec};
 use super::limits::{Amount, Keep, Machine};
-use super::model::{Alignment, Limits, Policy, Resolution};
+use super::model::{Alignment, Interface, Limits, Policy, Resolution};
 use super::rule::{Fallback, Rule, RuleId, When};
 use super::source::{self, Source};
 use crate::finding::Findings;
@@ -33,12 +33,14 @@ pub(super) fn build(file: &File, source: Source<'_>, findings: &mut Findings) ->
         .map(|(i, resolution)| builder.resolution(i, resolution))
         .collect();
     let limits = builder.limits(&file.limits);
+    let interface = builder.interface();
     let metadata_heap =
         builder.heap(&file.metadata_heap, builder.source.line("", 0, "metadata_heap"));
     Some(Policy {
         rules: rules.into_iter().collect::<Option<_>>()?,
         resolutions: resolutions.into_iter().collect::<Option<_>>()?,
         metadata_heap: metadata_heap?,
+        interface: interface?,
         classes: builder.classes,
         machine: Machine::ANY,
         vendor_usage: builder.vendor,
@@ -70,6 +72,19 @@ impl Builder<'_> {
                 ),
             }
         }
+    }
+
+    fn interface(&mut self) -> Option<Interface> {
+        match self.file.interface {
+            None | Some(3) => return Some(Interface::V3),
+            Some(2) => return Some(Interface::V2),
+            Some(other) => self.findings.error(
+                self.source.line("", 0, "interface"),
+                format!("there is no version {other} of the allocator here"),
+                "it is 2 or 3, as in the VINTF manifest",
+            ),
+        }
+        None
     }
 
     fn spec(&mut self, name: &str, heap: &file::Heap) -> Spec {

@@ -35,7 +35,7 @@ use crate::finding::Findings;
 pub use caller::{APPS, Callers, Class, ClassId, ClassSet, Classes, Who};
 pub use heaps::{HeapId, PerHeap, Reserve, Spec};
 pub use limits::{Amount, Keep, Limit, Machine, Scope};
-pub use model::{Need, Plan, Policy};
+pub use model::{Interface, Need, Plan, Policy};
 pub use rule::{Fallback, Mismatch, Rule, RuleId, When};
 use source::Source;
 

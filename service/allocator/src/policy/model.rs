@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use dmaheap_aidl::allocator::VERSION;
 use dmaheap_aidl::binder::Caller;
 use dmaheap_buffer::{Bytes, Constraints, Error as Descriptor, Format, Layout, Usage, header};
 
@@ -22,6 +23,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// The heap that the small metadata buffers come from.
     pub metadata_heap: HeapId,
+    /// The version that the service answers.
+    pub interface: Interface,
     /// All classes of callers.
     pub classes: Classes,
     pub(super) machine: Machine,
@@ -29,6 +32,26 @@ pub struct Policy {
     pub(super) resolutions: Vec<Resolution>,
     pub(super) alignment: Vec<Alignment>,
     pub(super) limits: Limits,
+}
+
+/// A version of IAllocator that a board's VINTF manifest may declare. What is asked
+/// in both is answered alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interface {
+    /// Of Android 14 to 16.
+    V2,
+    /// With the methods for several views.
+    V3,
+}
+
+impl Interface {
+    /// Its number.
+    pub fn number(self) -> i32 {
+        match self {
+            Interface::V2 => 2,
+            Interface::V3 => VERSION,
+        }
+    }
 }
 
 /// What IMPLEMENTATION_DEFINED means for a use.
@@ -114,7 +137,8 @@ impl Policy {
     /// being served.
     pub fn plan(&self, request: &Request, who: Who<'_>) -> Result<Plan<'_>> {
         let layout = self.layout(request)?;
-        let metadata = header::size(request.reserved).and_then(|size| self.whole_pages(size));
+        let metadata = header::size(layout.format(), request.usage, request.reserved)
+            .and_then(|size| self.whole_pages(size));
         let metadata = metadata.ok_or(Descriptor::Overflow)?;
         let rule = self
             .rules

@@ -84,6 +84,8 @@ types! {
     Smpte2094_10 = 22,
     /// From row to row, in the unit that the format defines.
     Stride = 23,
+    /// Dynamic metadata, adaptive to the display.
+    Smpte2094_50 = 24,
 }
 
 impl Type {
@@ -123,7 +125,7 @@ pub enum Value {
     /// `BufferUsage` bits.
     Usage(u64),
     /// Pixels, metadata and reserved region, with what was added so that they
-    /// are whole pages of 4 KiB. Not what a lock maps: that is in the planes.
+    /// are whole pages of 4 KiB; without the room for the longest metadata. Not what a lock maps: that is in the planes.
     AllocationSize(u64),
     /// 1 if it is.
     ProtectedContent(u64),
@@ -143,6 +145,7 @@ pub enum Value {
     Smpte2094_40(Option<Vec<u8>>),
     Smpte2094_10(Option<Vec<u8>>),
     Stride(u32),
+    Smpte2094_50(Option<Vec<u8>>),
 }
 
 impl Value {
@@ -172,6 +175,7 @@ impl Value {
             Value::Smpte2094_40(_) => Type::Smpte2094_40,
             Value::Smpte2094_10(_) => Type::Smpte2094_10,
             Value::Stride(_) => Type::Stride,
+            Value::Smpte2094_50(_) => Type::Smpte2094_50,
         }
     }
 
@@ -217,7 +221,9 @@ impl Value {
             }
             Value::Smpte2086(value) => out.extend((*value)?.into_iter().flat_map(f32::to_le_bytes)),
             Value::Cta861_3(value) => out.extend((*value)?.into_iter().flat_map(f32::to_le_bytes)),
-            Value::Smpte2094_40(value) | Value::Smpte2094_10(value) => {
+            Value::Smpte2094_40(value)
+            | Value::Smpte2094_10(value)
+            | Value::Smpte2094_50(value) => {
                 put_bytes(&mut out, value.as_deref()?);
             }
         }
@@ -259,6 +265,7 @@ impl Value {
             Type::Cta861_3 => Some(Value::Cta861_3(None)),
             Type::Smpte2094_40 => Some(Value::Smpte2094_40(None)),
             Type::Smpte2094_10 => Some(Value::Smpte2094_10(None)),
+            Type::Smpte2094_50 => Some(Value::Smpte2094_50(None)),
             _ => None,
         }
     }
@@ -288,6 +295,7 @@ impl Value {
             Type::Smpte2094_40 => Value::Smpte2094_40(Some(from.bytes()?.to_vec())),
             Type::Smpte2094_10 => Value::Smpte2094_10(Some(from.bytes()?.to_vec())),
             Type::Stride => Value::Stride(from.u32()?),
+            Type::Smpte2094_50 => Value::Smpte2094_50(Some(from.bytes()?.to_vec())),
         })
     }
 }
@@ -319,11 +327,11 @@ mod tests {
 
     #[test]
     fn numbers_are_found_and_others_are_not() {
-        assert_eq!(Type::ALL.len(), 23);
-        for number in 1..=23 {
+        assert_eq!(Type::ALL.len(), 24);
+        for number in 1..=24 {
             assert_eq!(Type::new(number).unwrap().number(), number);
         }
-        for number in [0, -1, 24, i64::MIN, i64::MAX] {
+        for number in [0, -1, 25, i64::MIN, i64::MAX] {
             assert_eq!(Type::new(number), None);
         }
     }

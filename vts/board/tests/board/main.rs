@@ -54,6 +54,8 @@ fn main() -> std::process::ExitCode {
             heap_nodes_have_the_modes_and_owners_of_ueventd_rc,
             heaps_have_the_names_of_newer_kernels,
             killed_allocator_comes_back,
+            allocator_answers_the_version_that_the_board_declares,
+            clients_of_a_board_that_declares_no_allocator_do_not_wait_for_it,
         }
         regions::{
             kernel_selftest_passes_on_every_heap,
@@ -107,6 +109,7 @@ fn main() -> std::process::ExitCode {
             kernel_and_policy_agree_on_every_domain_and_heap,
             wrong_domain_uses_a_buffer_but_opens_no_heap,
             who_is_no_client_gets_no_buffer,
+            services_are_added_by_the_allocator_and_found_by_its_clients,
             every_rule_of_the_allocator_is_needed,
         }
         kunit::{

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use board::sepolicy::{compile, vendor};
+use board::sepolicy::{compile, platform, vendor};
 use board::{Boot, Guest};
 use board_channel::wire::Exit;
 use libtest_mimic::Failed;
@@ -27,6 +27,9 @@ const DOMAINS: [&str; 9] = [
     "isolated_app",
     "shell",
 ];
+/// Those of them that are allocator's clients on a device.
+const CLIENTS: [&str; 5] =
+    ["surfaceflinger", "cameraserver", "system_app", "untrusted_app", "shell"];
 const NODES: [&str; 4] = ["system", "default_cma_region", "camera@54000000", "fixed@58000000"];
 const ACTS: [&str; 4] = ["open", "ioctl", "read", "write"];
 
@@ -44,7 +47,7 @@ pub fn kernel_and_policy_agree_on_every_domain_and_heap() -> Outcome {
         let observed = observe(&mut guest, domain)?;
         for node in NODES {
             let (label, acts) = observed.get(node).ok_or(format!("no line for {node}"))?;
-            let permissions = allowed(&policy, domain, label)?;
+            let permissions = allowed(&policy, domain, label, "chr_file")?;
             for act in ACTS {
                 let expected = needed(act).iter().all(|p| permissions.contains(*p));
                 let actual = acts.contains(act);
@@ -81,13 +84,14 @@ fn observe(
     Ok(observed)
 }
 
-/// What sesearch finds in the compiled policy.
-fn allowed(policy: &Path, domain: &str, label: &str) -> Result<Permissions, Failed> {
+/// What sesearch finds in the compiled policy, of a class of objects.
+fn allowed(policy: &Path, domain: &str, label: &str, class: &str) -> Result<Permissions, Failed> {
     let mut sesearch = Command::new("sesearch");
-    sesearch.args(["-A", "-s", domain, "-t", label, "-c", "chr_file"]).arg(policy);
+    sesearch.args(["-A", "-s", domain, "-t", label, "-c", class]).arg(policy);
     let found = ran(&mut sesearch)?;
     expect_eq(&found.stderr, found.code, Some(0))?;
-    let rules = found.stdout.lines().filter_map(|line| line.split_once(":chr_file "));
+    let class = format!(":{class} ");
+    let rules = found.stdout.lines().filter_map(|line| line.split_once(&class));
     let words = rules.flat_map(|(_, permissions)| permissions.split([' ', '{', '}', ';']));
     Ok(words.filter(|word| !word.is_empty()).map(str::to_owned).collect())
 }
@@ -133,6 +137,47 @@ pub fn who_is_no_client_gets_no_buffer() -> Outcome {
         let output = guest.shell(&format!("suite-access --buffer u:r:{domain}:s0"))?;
         expect_eq(domain, output.exit, Exit::Code(1))?;
         expect_contains(&guest.console(), &format!("scontext=u:r:{domain}:s0"))?;
+    }
+    Ok(())
+}
+
+/// What a device's service manager asks SELinux; the board's does not ask.
+const ALLOCATOR: &str = "android.hardware.graphics.allocator.IAllocator/default";
+const MAPPER: &str = "mapper/dmaheap";
+
+/// The label that a device's service manager gives a name: that of the file's line for it.
+fn service_label(name: &str) -> Result<String, Failed> {
+    let mut found = Vec::new();
+    for folder in [platform(), vendor()] {
+        let text = fs::read_to_string(folder.join("service_contexts"))?;
+        let lines = text.lines().filter_map(|line| line.split_once(char::is_whitespace));
+        let ours = lines.filter(|(known, _)| *known == name);
+        found.extend(ours.map(|(_, label)| type_of(label.trim()).to_owned()));
+    }
+    match <[String; 1]>::try_from(found) {
+        Ok([label]) => Ok(label),
+        Err(found) => fail(format!("{} labels for {name}", found.len())),
+    }
+}
+
+/// Domain by (add, find), for the instances that the manifest declares. Nobody registers what is a
+/// library; a client has it opened.
+pub fn services_are_added_by_the_allocator_and_found_by_its_clients() -> Outcome {
+    let policy = compile(&vendor(), &scratch("services")?)?;
+    for (service, server) in [(ALLOCATOR, Some("hal_graphics_allocator_default")), (MAPPER, None)] {
+        let label = service_label(service)?;
+        for domain in DOMAINS {
+            let expected: &[&str] = match domain {
+                _ if server == Some(domain) => &["add", "find"],
+                _ if CLIENTS.contains(&domain) => &["find"],
+                _ => &[],
+            };
+            expect_eq(
+                &format!("{domain} on {service} ({label})"),
+                allowed(&policy, domain, &label, "service_manager")?,
+                expected.iter().map(|act| (*act).to_owned()).collect(),
+            )?;
+        }
     }
     Ok(())
 }

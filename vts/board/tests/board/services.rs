@@ -3,13 +3,18 @@
 
 use std::fs;
 
-use board::boards::ALLOCATOR;
-use board::{Boot, repository};
+use board::boards::{ALLOCATOR, POLICY};
+use board::{Boot, Guest, repository};
+use board_channel::wire::Exit;
+use dmaheap_suite::program;
 
 use crate::Outcome;
-use crate::fixture::{boot, expect_contains, expect_eq, fail, sh, succeed, with_every_guest};
+use crate::fixture::{
+    boot, expect_contains, expect_eq, fail, scratch, sh, succeed, with_every_guest,
+};
 
 const INTERFACE: &str = "android.hardware.graphics.allocator.IAllocator/default";
+const MANIFEST: &str = "android.hardware.graphics.allocator-service.dmaheap.xml";
 
 /// `CAP_SYS_NICE` is bit 23; Android ids: system 1000, graphics 1003, drmrpc 1026.
 pub fn allocator_runs_as_system_with_the_rights_of_its_rc_file() -> Outcome {
@@ -69,6 +74,40 @@ pub fn killed_allocator_comes_back() -> Outcome {
         return fail(format!("it is still process {before}"));
     }
     expect_contains(&guest.console(), "ended: killed by SIGKILL")
+}
+
+/// Clients ask before they wait, as libui does.
+pub fn clients_of_a_board_that_declares_no_allocator_do_not_wait_for_it() -> Outcome {
+    let manifest = scratch("vintf")?.join("none.xml");
+    fs::write(&manifest, "<manifest version=\"1.0\" type=\"device\"/>\n")?;
+    let replace = vec![(MANIFEST.to_owned(), manifest)];
+    let mut guest = boot(&Boot { replace, ..Boot::default() })?;
+    for program in [program::ALLOCATOR.name, program::MAPPER.name] {
+        let output = guest.shell(&format!("{program} --filter Allocate --filter Import"))?;
+        expect_eq(program, output.exit, Exit::Code(101))?;
+        expect_contains(&output.stdout, &format!("{INTERFACE} is not declared"))?;
+    }
+    Ok(())
+}
+
+/// As its policy says; a client of either version sees no other difference.
+pub fn allocator_answers_the_version_that_the_board_declares() -> Outcome {
+    let mut guest = boot(&Boot::default())?;
+    let cases = "interface:: Rejects CanAllocate GetUsage64 GetSetDataspace";
+    let as_it_is = |guest: &mut Guest, version: &str| {
+        for program in [program::ALLOCATOR.name, program::MAPPER.name] {
+            succeed(guest, &format!("{program} {cases}"))?;
+        }
+        let told = succeed(guest, &format!("rsb_service dump {INTERFACE}"))?;
+        expect_contains(&told, &format!("answered as version {version}."))
+    };
+    as_it_is(&mut guest, "3")?;
+    succeed(
+        &mut guest,
+        &format!("sed -i 's/^interface = 3/interface = 2/' {POLICY} && kill $(pidof {ALLOCATOR})"),
+    )?;
+    succeed(&mut guest, &format!("{} CanAllocate", program::ALLOCATOR.name))?;
+    as_it_is(&mut guest, "2")
 }
 
 pub fn console_shows_no_kernel_warning() -> Outcome {

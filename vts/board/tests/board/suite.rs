@@ -165,7 +165,7 @@ pub fn instance_that_is_not_there_is_named() -> Outcome {
         Ok(guest.shell(&format!("{} --instance nobody CanAllocate", ALLOCATOR.name))?)
     })?;
     expect_eq("exit", output.exit, Exit::Code(101))?;
-    expect_contains(&output.stdout, "IAllocator/nobody is not running")
+    expect_contains(&output.stdout, "IAllocator/nobody is not declared")
 }
 
 /// On a device that cannot count, tests are skipped; this board can, and a skip is a fault.

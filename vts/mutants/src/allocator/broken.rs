@@ -12,7 +12,7 @@ use std::thread::{self, sleep};
 use std::time::Duration;
 
 use dmaheap_aidl::allocator::{
-    AllocationError, AllocationResult, BufferDescriptorInfo, IAllocator,
+    AllocationError, AllocationResult, BufferDescriptorInfo, HASH_OF_V2, IAllocator,
 };
 use dmaheap_aidl::binder::{self, Caller, ParcelFileDescriptor, Result};
 use dmaheap_aidl::common::{BufferUsage, NativeHandle};
@@ -24,7 +24,7 @@ use dmaheap_suite::dmabuf::DmaBuf;
 use serde_json::Value;
 
 use super::Defect::{
-    self, Allocates, Changes, Follows, Mistakes, Names, Reports, Starts, Supports,
+    self, Allocates, Changes, Follows, Mistakes, Names, OldHash, Reports, Starts, Supports, Views,
 };
 use crate::{INSTANCE, mapper};
 
@@ -210,6 +210,32 @@ impl IAllocator for Broken {
         match self.defect {
             Some(Supports(instead)) => instead(&self.sound, info),
             _ => self.sound.isSupported(info),
+        }
+    }
+
+    fn isMultiViewSupported(&self, infos: &[BufferDescriptorInfo], base: i32) -> Result<bool> {
+        match self.defect {
+            Some(Views) => Ok(true),
+            _ => self.sound.isMultiViewSupported(infos, base),
+        }
+    }
+
+    fn allocateMultiView(
+        &self,
+        infos: &[BufferDescriptorInfo],
+        base: i32,
+    ) -> Result<AllocationResult> {
+        self.sound.allocateMultiView(infos, base)
+    }
+
+    fn getInterfaceVersion(&self) -> Result<i32> {
+        self.sound.getInterfaceVersion()
+    }
+
+    fn getInterfaceHash(&self) -> Result<String> {
+        match self.defect {
+            Some(OldHash) => Ok(HASH_OF_V2.to_owned()),
+            _ => self.sound.getInterfaceHash(),
         }
     }
 

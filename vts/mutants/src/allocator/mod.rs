@@ -18,11 +18,11 @@ use dmaheap_aidl::binder::{self, Caller, Result};
 use dmaheap_aidl::common::BufferUsage;
 use dmaheap_allocator::dump::Reader;
 use dmaheap_allocator::service::Service;
-use dmaheap_buffer::header::HEADER_SIZE;
+use dmaheap_buffer::header::LONG_HEADER_SIZE;
 
 use serde_json::Value;
 
-use crate::{ALLOCATOR, Mutant, OUR_ALLOCATOR};
+use crate::{ALLOCATOR, Mutant, OUR_ALLOCATOR, OUR_MAPPER};
 use broken::*;
 
 pub use broken::serve;
@@ -40,6 +40,10 @@ pub enum Defect {
     Mistakes(BufferUsage, BufferUsage),
     /// In `getIMapperLibrarySuffix`.
     Names(&'static str),
+    /// Of several views it says that it can.
+    Views,
+    /// Its hash is that of the version before.
+    OldHash,
     /// In the dump.
     Reports(fn(&Service, &mut dyn io::Write, &[String]) -> io::Result<()>),
     /// Each line of the policy.
@@ -48,7 +52,7 @@ pub enum Defect {
     Starts(fn() -> io::Result<()>),
 }
 
-use Defect::{Allocates, Changes, Mistakes, Names, Reports, Starts, Supports};
+use Defect::{Allocates, Changes, Mistakes, Names, OldHash, Reports, Starts, Supports, Views};
 
 /// All broken allocators.
 pub fn all() -> impl Iterator<Item = &'static Mutant<Defect>> {
@@ -226,6 +230,28 @@ const MUTANTS: &[Mutant<Defect>] = &[
         }),
     ),
     any("names_no_mapper", "interface::version_2_names_its_mapper", Names("")),
+    Mutant::found_by(
+        "forgets_the_dataspace",
+        OUR_MAPPER,
+        "framework::bufferqueue_gets_3_to_64_buffers_of_its_dataspace",
+        Allocates(|sound, info, count| sound.allocate2(&copy(info), count)),
+    ),
+    Mutant::found_by(
+        "names_a_mapper_that_nobody_declares",
+        OUR_MAPPER,
+        "framework::libui_finds_allocator_and_mapper_by_their_declarations",
+        Names("undeclared"),
+    ),
+    any("promises_several_views", "interface::several_views_are_given_or_refused", Views),
+    any("answers_the_hash_before", "interface::each_version_has_its_frozen_hash", OldHash),
+    any(
+        "takes_no_layer_for_one",
+        "RejectsZeroLayerCount",
+        Allocates(|sound, info, count| {
+            let one = BufferDescriptorInfo { layerCount: info.layerCount.max(1), ..copy(info) };
+            sound.allocate2(&one, count)
+        }),
+    ),
     any(
         "gives_the_camera_scattered_memory",
         "device::a_camera_takes_the_buffers_for_it",
@@ -276,7 +302,7 @@ const MUTANTS: &[Mutant<Defect>] = &[
         "buffer::reserved_regions_are_zero",
         Changes(|given| {
             for buffer in &given.buffers {
-                let keep = |at, byte| if at < HEADER_SIZE { byte } else { 0xa5 };
+                let keep = |at, byte| if at < LONG_HEADER_SIZE { byte } else { 0xa5 };
                 overwrite(&buffer.fds[1], keep);
             }
         }),

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::ptr;
 use std::sync::{LazyLock, Mutex};
 
+use dmaheap_buffer::format::ComponentKind;
 use dmaheap_buffer::{Type, Value};
 use dmaheap_imapper::{BufferHandle, Code, MetadataType, MetadataTypeDescription};
 use dmaheap_suite::imapper::end_of;
@@ -14,7 +15,7 @@ use libc::c_void;
 use super::sound;
 
 /// More than any value has.
-const ROOM: usize = 8192;
+const ROOM: usize = 16384;
 
 /// Encoded metadata by the sound library.
 fn encoded(handle: BufferHandle, kind: i64) -> Result<Vec<u8>, i32> {
@@ -90,6 +91,10 @@ changes! {
     cb_for_cr: Value::PlaneLayouts(planes) => if let [_, cr, cb] = &mut planes[..] {
         std::mem::swap(&mut cr.components, &mut cb.components);
     };
+    no_blue: Value::PlaneLayouts(planes) => {
+        planes[0].components.retain(|component| component.kind.value != ComponentKind::B as i64);
+    };
+    a_kilobyte: Value::Smpte2094_50(Some(value)) => value.truncate(1024);
     half_rows: Value::PlaneLayouts(planes) => planes[0].stride_in_bytes /= 2;
 }
 
@@ -113,6 +118,11 @@ pub unsafe extern "C" fn raw_stride_in_pixels(
     }
     // SAFETY: the caller's promise.
     unsafe { (sound().get_standard_metadata)(handle, kind, out, room) }
+}
+
+/// The base of every buffer is view 0.
+pub unsafe extern "C" fn any_view(_: BufferHandle, _: *mut u32) -> Code {
+    Code::NONE
 }
 
 pub unsafe extern "C" fn get_any(

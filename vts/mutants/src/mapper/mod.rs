@@ -72,6 +72,16 @@ pub const MUTANTS: &[Mutant<Defect>] = &[
     any("claims_compression", "GetCompression", |m| m.v5.get_standard_metadata = compressed),
     any("takes_cb_for_cr", "YV12SubsampleMetadata", |m| m.v5.get_standard_metadata = cb_for_cr),
     any("overlaps_rows", "Lock_YCBCR_420_888", |m| m.v5.get_standard_metadata = half_rows),
+    any("has_no_blue", "Lock_RGB_Format", |m| m.v5.get_standard_metadata = no_blue),
+    any("keeps_a_kilobyte", "GetSmpte2094_50", |m| m.v5.get_standard_metadata = a_kilobyte),
+    ours("has_a_view_of_everything", "table::functions_of_version_6_know_of_one_view", |m| {
+        m.v6.get_base_view = any_view;
+    }),
+    ours(
+        "takes_what_has_no_room",
+        "table::only_a_picture_that_may_be_hdr_has_room_for_the_longest",
+        |m| m.v5.set_standard_metadata = lose,
+    ),
     any("has_any_metadata", "GetUnsupportedMetadata", |m| m.v5.get_standard_metadata = get_any),
     any("has_metadata_of_null", "GetMetadataBadValue", |m| {
         m.v5.get_standard_metadata = get_of_null;

@@ -9,7 +9,7 @@ use dmaheap_buffer::{Format, Handle};
 use libtest_mimic::Trial;
 
 use super::callers::Want;
-use crate::service::{connect, good, refusal, trial};
+use crate::service::{DATASPACE, connect, good, refusal, trial};
 
 type Test = Result<(), Box<dyn Error>>;
 
@@ -49,7 +49,7 @@ const HOSTILE: &[(&str, Change, AllocationError)] = &[
     ("format unspecified", |d| d.format = PixelFormat::UNSPECIFIED, UNSUPPORTED),
     ("format unknown", |d| d.format = PixelFormat(0x7777), UNSUPPORTED),
     ("format negative", |d| d.format = PixelFormat(-1), UNSUPPORTED),
-    ("usage 1 << 33", |d| d.usage = BufferUsage(1 << 33), UNSUPPORTED),
+    ("usage NPU", |d| d.usage = BufferUsage::NPU, UNSUPPORTED),
     ("usage 1 << 13, which ACodec adds and libui removes", |d| d.usage.0 |= 1 << 13, UNSUPPORTED),
     ("mipmaps", |d| d.usage |= BufferUsage::GPU_MIPMAP_COMPLETE, UNSUPPORTED),
     ("cube of five faces", |d| (d.usage.0, d.layerCount) = (CUBE, 5), BAD),
@@ -60,11 +60,17 @@ const HOSTILE: &[(&str, Change, AllocationError)] = &[
     ("reserved -1", |d| d.reservedSize = -1, BAD),
     ("reserved LONG_MAX", |d| d.reservedSize = i64::MAX, UNSUPPORTED),
     ("an option", |d| d.additionalOptions = options(1), UNSUPPORTED),
+    ("a dataspace twice", |d| d.additionalOptions = vec![dataspace(1), dataspace(1)], UNSUPPORTED),
+    ("a dataspace of 33 bits", |d| d.additionalOptions = vec![dataspace(1 << 32)], UNSUPPORTED),
     ("many options", |d| d.additionalOptions = options(10_000), UNSUPPORTED),
 ];
 
 fn options(count: usize) -> Vec<ExtendableType> {
     (0..count).map(|i| ExtendableType { name: format!("option{i}"), value: 0 }).collect()
+}
+
+fn dataspace(value: i64) -> ExtendableType {
+    ExtendableType { name: DATASPACE.to_owned(), value }
 }
 
 fn each_hostile_one_gets_its_error() -> Test {
@@ -160,7 +166,7 @@ fn reserved_regions_are_zero() -> Test {
     assert_eq!(handle.reserved.0, 10_000);
     let [_, metadata] = <[_; 2]>::try_from(buffer.fds).map_err(|_| "not two descriptors")?;
     let bytes = crate::dmabuf::DmaBuf::new(metadata.into())?.map()?.read()?;
-    let region = &bytes[dmaheap_buffer::header::HEADER_SIZE..][..10_000];
+    let region = &bytes[handle.header_size()..][..10_000];
     assert!(region.iter().all(|byte| *byte == 0));
     Ok(())
 }
@@ -168,7 +174,5 @@ fn reserved_regions_are_zero() -> Test {
 fn suffix_names_the_mapper() -> Test {
     let allocator = connect()?;
     assert_eq!(allocator.getIMapperLibrarySuffix()?, "dmaheap");
-    assert_eq!(allocator.getInterfaceVersion()?, 2);
-    assert_eq!(allocator.getInterfaceHash()?, dmaheap_aidl::allocator::HASH);
     Ok(())
 }

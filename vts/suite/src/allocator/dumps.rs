@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::os::fd::AsRawFd;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -83,7 +84,7 @@ fn unread() -> Outcome {
 
 fn full_pipe() -> Result<(PipeReader, PipeWriter)> {
     let (from, mut to) = pipe()?;
-    let size = fcntl(&to, FcntlArg::F_SETPIPE_SZ(1))?;
+    let size = fcntl(to.as_raw_fd(), FcntlArg::F_SETPIPE_SZ(1))?;
     to.write_all(&vec![b'x'; usize::try_from(size)?])?;
     Ok((from, to))
 }

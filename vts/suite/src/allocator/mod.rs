@@ -14,6 +14,8 @@ mod display;
 mod dumps;
 mod report;
 mod shortage;
+// It labels nodes of the virtual board.
+#[cfg(not(soong))]
 mod startup;
 
 use libtest_mimic::Trial;
@@ -29,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         dumps::trials(),
         shortage::trials(),
         display::trials(),
+        #[cfg(not(soong))]
         startup::trials(),
         commands::trials(),
     ]

@@ -108,7 +108,7 @@ const BUFFERS: usize = 200;
 /// Runs each act in a thread of its own, again and again, while the number is given to one buffer
 /// after the other. It means some buffer always, so no act may fail.
 fn race(heap: &Heap, acts: &[Act]) -> Outcome {
-    let mut shared = heap.ask(Request::of(LEN))?;
+    let shared = heap.ask(Request::of(LEN))?;
     let number = shared.as_raw_fd();
     let stop = AtomicBool::new(false);
     let done: Vec<AtomicU64> = acts.iter().map(|_| AtomicU64::new(0)).collect();
@@ -133,7 +133,7 @@ fn race(heap: &Heap, acts: &[Act]) -> Outcome {
                 break Ok(());
             }
             let next = heap.ask(Request::of(LEN));
-            if let Err(error) = next.and_then(|next| dup2(next, &mut shared)) {
+            if let Err(error) = next.and_then(|next| dup2(next.as_raw_fd(), shared.as_raw_fd())) {
                 break Err(error);
             }
             exchanges += 1;

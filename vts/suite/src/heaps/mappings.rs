@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a process can and cannot do with the mapping of a buffer.
 
+use std::os::fd::AsRawFd;
+
 use libtest_mimic::Trial;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -142,7 +144,7 @@ fn no_file() -> Outcome {
     for heap in Heap::all()? {
         let buffer = heap.buffer(LEN)?;
         let mut bytes = [0; 8];
-        assert_eq!(nix::unistd::read(&buffer, &mut bytes), Err(Errno::EINVAL), "{heap}");
+        assert_eq!(nix::unistd::read(buffer.as_raw_fd(), &mut bytes), Err(Errno::EINVAL), "{heap}");
         assert_eq!(nix::unistd::write(&buffer, &bytes), Err(Errno::EINVAL), "{heap}");
         assert_eq!(nix::unistd::ftruncate(&buffer, 0), Err(Errno::EINVAL), "{heap}");
     }

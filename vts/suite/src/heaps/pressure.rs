@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::IoSlice;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use fastrand::Rng;
@@ -214,7 +214,7 @@ impl Pins {
         let place = region.place()?;
         let most = (place.end - place.start) / PIN_EVERY;
         let (from, to) = nix::unistd::pipe()?;
-        fcntl(&to, FcntlArg::F_SETPIPE_SZ((most * page()) as i32))?;
+        fcntl(to.as_raw_fd(), FcntlArg::F_SETPIPE_SZ((most * page()) as i32))?;
         let frames = frames(memory)?;
         let mut blocks = vec![false; most as usize];
         let mut count = 0;

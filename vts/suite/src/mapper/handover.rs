@@ -7,7 +7,7 @@
 use std::env;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
@@ -57,12 +57,10 @@ fn give(command: &mut Command, buffer: &RawHandle) -> nix::Result<Vec<OwnedFd>> 
 }
 
 fn inheritable(fd: i32) -> nix::Result<OwnedFd> {
-    // SAFETY: a handle keeps its descriptors open.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     let copy = fcntl(fd, FcntlArg::F_DUPFD(10))?;
     // SAFETY: the kernel has just opened it for us.
     let copy = unsafe { OwnedFd::from_raw_fd(copy) };
-    fcntl(&copy, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    fcntl(copy.as_raw_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
     Ok(copy)
 }
 

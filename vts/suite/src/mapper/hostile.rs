@@ -13,7 +13,7 @@ use dmaheap_buffer::{Bytes, Constraints, Extent, Handle, Layout, Type, Value};
 use dmaheap_imapper::{BufferHandle, Code};
 use fastrand::Rng;
 use libtest_mimic::Trial;
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::memfd::{MemFdCreateFlag, memfd_create};
 
 use super::ground::{CPU, Ground, Ours, Test, number, trial};
 use crate::imapper::{Imported, RawHandle};
@@ -166,7 +166,7 @@ fn ends(buffer: &Imported<'_>) -> Result<Vec<u64>, Box<dyn Error>> {
 
 /// Open descriptors that are none of a dma-buf, with what they are.
 fn others() -> Result<Vec<(&'static str, OwnedFd)>, Box<dyn Error>> {
-    let memfd = memfd_create(c"no dma-buf", MFdFlags::MFD_CLOEXEC)?;
+    let memfd = memfd_create(c"no dma-buf", MemFdCreateFlag::MFD_CLOEXEC)?;
     nix::unistd::ftruncate(&memfd, 1 << 20)?;
     let (pipe, _) = pipe()?;
     let (socket, _) = UnixStream::pair()?;

@@ -7,6 +7,7 @@
 pub mod conformance;
 mod copies;
 mod device;
+mod framework;
 mod ground;
 mod handover;
 mod hostile;
@@ -36,6 +37,7 @@ pub fn trials() -> Vec<Trial> {
         #[cfg(not(target_os = "android"))]
         tracing::trials(),
         device::trials(),
+        framework::trials(),
     ]
     .into_iter()
     .flatten()
@@ -45,6 +47,7 @@ pub fn trials() -> Vec<Trial> {
 /// What this program does when a test runs it again.
 pub fn play(role: &str) -> Outcome {
     let found = processes::role(role).or_else(|| native::role(role));
+    let found = found.or_else(|| framework::role(role));
     #[cfg(not(target_os = "android"))]
     let found = found.or_else(|| tracing::role(role));
     found.unwrap_or_else(|| Err(format!("there is no role {role}").into()))

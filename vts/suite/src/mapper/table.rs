@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The rest of the table: what its calls answer to values and places of all kinds.
 
+use std::os::fd::BorrowedFd;
+
 use dmaheap_aidl::allocator::BufferDescriptorInfo;
-use dmaheap_aidl::common::PixelFormat;
+use dmaheap_aidl::common::{BufferUsage, PixelFormat};
 use dmaheap_buffer::handle::{FDS, INTS};
 use dmaheap_buffer::standard::Rect;
 use dmaheap_buffer::{Format, Type, Value};
@@ -34,6 +36,8 @@ pub fn trials() -> Vec<Trial> {
         trial("readers_by_stride_or_plane_stay_inside", readers_stay_inside),
         trial("malformed_values_are_not_set", malformed_values),
         trial("small_places_get_the_size_and_nothing_else", small_places),
+        trial("functions_of_version_6_know_of_one_view", one_view),
+        trial("only_a_picture_that_may_be_hdr_has_room_for_the_longest", room),
     ]
 }
 
@@ -79,6 +83,59 @@ fn null_places(ground: &Ground) -> Test {
     // What was refused did nothing.
     buffer.unlock()?;
     expect_refused("a second unlock", buffer.unlock(), Code::BAD_BUFFER)
+}
+
+/// They are there before the library says that it has version 6.
+fn one_view(ground: &Ground) -> Test {
+    let allocation = ground.generic()?;
+    let buffer = allocation.import(ground)?;
+    let v6 = &ground.mapper.table().v6;
+    let (mut views, mut count, mut view, mut out) = (std::ptr::null(), 0, 0, std::ptr::null());
+    for (handle, expected) in
+        [(buffer.handle(), Code::UNSUPPORTED), (allocation.raw.as_ptr(), Code::BAD_BUFFER)]
+    {
+        // SAFETY: a handle, which is looked up and not followed, and places for what is asked.
+        let codes = unsafe {
+            [
+                (v6.get_multi_view_info)(handle, &mut views, &mut count),
+                (v6.get_base_view)(handle, &mut view),
+                (v6.import_view_buffer)(handle, 0, &mut out),
+            ]
+        };
+        assert_eq!(codes, [expected; 3]);
+    }
+    assert!(views.is_null() && out.is_null() && (count, view) == (0, 0));
+    Ok(())
+}
+
+/// The others' metadata is a page, as it always was.
+fn room(ground: &Ground) -> Test {
+    let value = Value::Smpte2094_50(Some(vec![7; 10_280]));
+    let window = BufferUsage::GPU_TEXTURE | BufferUsage::COMPOSER_OVERLAY;
+    for (usage, format, expected) in [
+        (good().usage, PixelFormat::RGBA_8888, true),
+        (window, PixelFormat::RGBA_1010102, true),
+        (window, PixelFormat::RGBA_8888, false),
+    ] {
+        let info = BufferDescriptorInfo { usage, ..picture(format) };
+        let buffer = ground.allocate(info)?.import(ground)?;
+        let raw = buffer.to_raw()?;
+        // SAFETY: the handle keeps its descriptors open.
+        let metadata = unsafe { BorrowedFd::borrow_raw(raw.fds()[1]) };
+        let size = DmaBuf::new(metadata.try_clone_to_owned()?)?.size()?;
+        // Of either size of page, the others have one.
+        assert_eq!(size > 16384, expected, "{size} bytes: {format:?} {usage:?}");
+        match buffer.set(&value) {
+            Ok(()) if expected => expect_value(&buffer, value.clone())?,
+            result if expected => result?,
+            result => {
+                expect_refused("set", result, Code::UNSUPPORTED)?;
+                expect_value(&buffer, Value::Smpte2094_50(None))?;
+                buffer.set(&Value::Smpte2094_50(None))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn transport_size(ground: &Ground) -> Test {

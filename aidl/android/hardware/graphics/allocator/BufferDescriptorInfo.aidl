@@ -14,6 +14,7 @@ parcelable BufferDescriptorInfo {
     int width;
     /** In pixels; 1 for BLOB. */
     int height;
+    /** At least 1. */
     int layerCount;
     PixelFormat format = PixelFormat.UNSPECIFIED;
     BufferUsage usage = BufferUsage.CPU_READ_NEVER;

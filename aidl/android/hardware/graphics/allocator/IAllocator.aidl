@@ -24,4 +24,13 @@ interface IAllocator {
 
     /** Names the mapper library that understands these buffers: mapper.SUFFIX.so. */
     String getIMapperLibrarySuffix();
+
+    /**
+     * Whether allocateMultiView can work for these views at all. Since version 3, as is that.
+     */
+    boolean isMultiViewSupported(in BufferDescriptorInfo[] descriptor, in int baseViewIndex);
+
+    /** Allocates one buffer that has several views, one for each descriptor. */
+    AllocationResult allocateMultiView(
+            in BufferDescriptorInfo[] descriptor, in int baseViewIndex);
 }

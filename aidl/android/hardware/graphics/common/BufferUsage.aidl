@@ -15,7 +15,7 @@ enum BufferUsage {
     CPU_WRITE_NEVER = 0,
     CPU_WRITE_RARELY = 0x20,
     CPU_WRITE_OFTEN = 0x30,
-    /* Devices. Bits 10, 13, 19, 21 and 33 to 47 are reserved. */
+    /* Devices. Bits 10, 13, 19, 21 and 34 to 47 are reserved. */
     GPU_TEXTURE = 1L << 8,
     GPU_RENDER_TARGET = 1L << 9,
     COMPOSER_OVERLAY = 1L << 11,
@@ -35,5 +35,7 @@ enum BufferUsage {
     /* For the vendor; the upper range makes the value negative. */
     VENDOR_MASK = 0xfL << 28,
     FRONT_BUFFER = 1L << 32,
+    /* Since version 7: BLOBs of a neural processor's, which clients keep mapped. */
+    NPU = 1L << 33,
     VENDOR_MASK_HI = 0xffffL << 48,
 }

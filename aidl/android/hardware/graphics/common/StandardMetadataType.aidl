@@ -29,4 +29,5 @@ enum StandardMetadataType {
     SMPTE2094_40 = 21,
     SMPTE2094_10 = 22,
     STRIDE = 23,
+    SMPTE2094_50 = 24,
 }

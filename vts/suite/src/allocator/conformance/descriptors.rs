@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What must be given, and what must be refused.
 
-use dmaheap_aidl::allocator::BufferDescriptorInfo;
+use dmaheap_aidl::allocator::{
+    AllocationError, BufferDescriptorInfo, HASH, HASH_OF_V2, IAllocator,
+};
+use dmaheap_aidl::binder::Strong;
 use dmaheap_aidl::common::{BufferUsage, ExtendableType, PixelFormat};
 use libtest_mimic::Trial;
 
@@ -13,11 +16,14 @@ pub fn trials() -> Vec<Trial> {
         trial("CanAllocate", can_allocate),
         trial("RejectsUnknownUsages", rejects_unknown_usages),
         trial("RejectsUnknownOptions", rejects_unknown_options),
+        trial("RejectsZeroLayerCount", rejects_zero_layer_count),
         trial("FrontBuffer", front_buffer),
         trial("descriptor::impossible_ones_are_refused", impossible_ones),
         trial("descriptor::odd_sizes_and_endless_names_are_served", odd_ones),
         trial("descriptor::counts_below_one_are_refused", counts_below_one),
         trial("interface::version_2_names_its_mapper", version_2_names_its_mapper),
+        trial("interface::each_version_has_its_frozen_hash", frozen_hash),
+        trial("interface::several_views_are_given_or_refused", several_views),
     ]
 }
 
@@ -33,7 +39,8 @@ fn can_allocate() -> Outcome {
     Ok(())
 }
 
-/// Bits that version 2 gives no meaning, and no vendor may.
+/// Bits that versions 2 and 3 give no meaning, and no vendor may; bit 33 has a name since, and is
+/// still among them in the conformance test.
 fn unknown_usages() -> impl Iterator<Item = i64> {
     [10, 13, 19, 21].into_iter().chain(33..48).map(|bit| 1 << bit)
 }
@@ -65,6 +72,15 @@ fn rejects_unknown_usages() -> Outcome {
 fn rejects_unknown_options() -> Outcome {
     let option = ExtendableType { name: "FAKE_OPTION".to_owned(), value: 1 };
     require_code("an option", &BufferDescriptorInfo { additionalOptions: vec![option], ..good() })
+}
+
+/// Since version 3.
+fn rejects_zero_layer_count() -> Outcome {
+    let descriptor = BufferDescriptorInfo { layerCount: 0, ..good() };
+    require_refused("no layer", &descriptor)?;
+    let code = refusal(connect()?.allocate2(&descriptor, 1))?;
+    assert_eq!(code, AllocationError::BAD_DESCRIPTOR);
+    Ok(())
 }
 
 /// A front buffer is a matter of the device; saying so in time is not.
@@ -136,6 +152,40 @@ fn counts_below_one() -> Outcome {
         refusal(connect()?.allocate2(&good(), count)).map_err(|e| format!("count {count}: {e}"))?;
     }
     Ok(())
+}
+
+fn frozen_hash() -> Outcome {
+    let allocator = connect()?;
+    let version = allocator.getInterfaceVersion()?;
+    let expected = match version {
+        2 => HASH_OF_V2,
+        3 => HASH,
+        other => return skip(format!("version {other} is not known here")),
+    };
+    assert_eq!(allocator.getInterfaceHash()?, expected, "version {version}");
+    Ok(())
+}
+
+fn several_views() -> Outcome {
+    let (allocator, views) = (connect()?, [good(), good()]);
+    if allocator.getInterfaceVersion()? < 3 {
+        assert!(allocator.isMultiViewSupported(&views, 0).is_err(), "version 2 has no such method");
+        assert!(refuses_views(&allocator, &views).is_err(), "version 2 has no such method");
+        return Ok(());
+    }
+    match allocator.isMultiViewSupported(&views, 0)? {
+        true => assert_eq!(allocator.allocateMultiView(&views, 0)?.buffers.len(), 1),
+        false => assert_eq!(refuses_views(&allocator, &views)?, AllocationError::UNSUPPORTED),
+    }
+    Ok(())
+}
+
+/// The code of the refusal, which is one of the allocator's own.
+fn refuses_views(
+    allocator: &Strong<dyn IAllocator>,
+    views: &[BufferDescriptorInfo],
+) -> Result<AllocationError, String> {
+    refusal(allocator.allocateMultiView(views, 0))
 }
 
 fn version_2_names_its_mapper() -> Outcome {

@@ -180,6 +180,13 @@ pub fn get_smpte2094_40(ground: &Ground) -> Test {
     get_set(ground, Value::Smpte2094_40(None), Value::Smpte2094_40(Some(value)))
 }
 
+/// The longest that there is.
+pub fn get_smpte2094_50(ground: &Ground) -> Test {
+    require_offered(ground, Type::Smpte2094_50)?;
+    let value = (0..=255).cycle().take(10_280).collect();
+    get_set(ground, Value::Smpte2094_50(None), Value::Smpte2094_50(Some(value)))
+}
+
 pub fn get_stride(ground: &Ground) -> Test {
     let allocation = ground.generic()?;
     let buffer = allocation.import(ground)?;
@@ -211,7 +218,7 @@ fn standard(ground: &Ground) -> impl Iterator<Item = &'static MetadataTypeDescri
 }
 
 /// Types that a device need not have.
-const MAY_BE_ABSENT: [Type; 2] = [Type::Smpte2094_10, Type::Smpte2094_40];
+const MAY_BE_ABSENT: [Type; 3] = [Type::Smpte2094_10, Type::Smpte2094_40, Type::Smpte2094_50];
 
 const MUST_BE_SETTABLE: [Type; 4] =
     [Type::Dataspace, Type::BlendMode, Type::Smpte2086, Type::Cta861_3];

@@ -43,6 +43,8 @@ cases! {
     Lock_YCBCR_420_888: lock_ycbcr_420_888,
     Lock_RAW10: lock_raw10,
     Lock_RAW12: lock_raw12,
+    Lock_RAW14: lock_raw14,
+    Lock_RGB_Format: lock_rgb,
     Lock_YCBCR_P010: lock_p010,
     Lock_YCBCR_P210: lock_p210,
     LockBadAccessRegion: lock_bad_region,
@@ -75,6 +77,7 @@ cases! {
     GetCta861_3: get_cta861_3,
     GetSmpte2094_10: get_smpte2094_10,
     GetSmpte2094_40: get_smpte2094_40,
+    GetSmpte2094_50: get_smpte2094_50,
     GetStride: get_stride,
     SupportsRequiredGettersSetters: required_getters_and_setters,
     CheckRequiredSettersIfHasGetters: required_setters_if_getters,
@@ -296,6 +299,61 @@ fn lock_raw10(ground: &Ground) -> Test {
 
 fn lock_raw12(ground: &Ground) -> Test {
     lock_raw(ground, PixelFormat::RAW12)
+}
+
+fn lock_raw14(ground: &Ground) -> Test {
+    lock_raw(ground, PixelFormat::RAW14)
+}
+
+/// Formats of red, green and blue; devices must have the first five.
+const RGB: [PixelFormat; 10] = [
+    PixelFormat::RGBA_8888,
+    PixelFormat::RGBX_8888,
+    PixelFormat::RGB_888,
+    PixelFormat::RGB_565,
+    PixelFormat::BGRA_8888,
+    PixelFormat::RGBA_1010102,
+    PixelFormat::BGRA_1010102,
+    PixelFormat::BGRX_1010102,
+    PixelFormat::RGBA_FP16,
+    PixelFormat::RGBA_10101010,
+];
+
+/// One plane each, with the components that the name says, as far as they are whole bytes.
+fn lock_rgb(ground: &Ground) -> Test {
+    for (place, format) in RGB.into_iter().enumerate() {
+        if place >= 5 && !ground.allocator.isSupported(&picture(format))? {
+            continue;
+        }
+        let allocation = ground.allocate(picture(format))?;
+        let buffer = allocation.import(ground)?;
+        let planes = planes::layouts(&buffer)?;
+        let [plane] = &planes[..] else { panic!("{format:?}: {} planes", planes.len()) };
+        let colours = [ComponentKind::R, ComponentKind::G, ComponentKind::B];
+        for kind in colours {
+            assert!(plane.components.iter().any(|c| c.kind.value == kind as i64), "{format:?}");
+        }
+        let stride = usize::try_from(plane.stride_in_bytes)?;
+        let step = usize::try_from(plane.sample_increment_in_bits / 8)?;
+        assert_eq!(stride, step * allocation.stride, "{format:?}");
+        let row = |y: usize| (0..64 * step).map(move |x| (x + 7 * y) as u8);
+        write_and_read(
+            &buffer,
+            CPU,
+            |pixels| {
+                for (y, bytes) in pixels.chunks_mut(stride).take(64).enumerate() {
+                    bytes.iter_mut().zip(row(y)).for_each(|(to, byte)| *to = byte);
+                }
+            },
+            |pixels| {
+                for (y, bytes) in pixels.chunks(stride).take(64).enumerate() {
+                    assert!(bytes[..64 * step].iter().copied().eq(row(y)), "{format:?} row {y}");
+                }
+                Ok(())
+            },
+        )?;
+    }
+    Ok(())
 }
 
 fn lock_raw(ground: &Ground, format: PixelFormat) -> Test {

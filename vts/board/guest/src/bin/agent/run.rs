@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
@@ -173,8 +173,8 @@ fn wait(port: &File, running: &Running) -> io::Result<Ready> {
 
 impl Feed {
     fn new(to: OwnedFd) -> io::Result<Self> {
-        let flags = OFlag::from_bits_retain(fcntl(&to, FcntlArg::F_GETFL)?);
-        fcntl(&to, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        let flags = OFlag::from_bits_retain(fcntl(to.as_raw_fd(), FcntlArg::F_GETFL)?);
+        fcntl(to.as_raw_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         Ok(Self { to: File::from(to), pending: Vec::new() })
     }
 

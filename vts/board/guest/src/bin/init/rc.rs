@@ -26,9 +26,19 @@ pub struct Service {
     pub oneshot: bool,
 }
 
-/// Options that steer what this board does not have: cgroups, hwservicemanager, framework restarts.
-const LEFT_ALONE: [&str; 7] =
-    ["onrestart", "task_profiles", "priority", "ioprio", "rlimit", "shutdown", "seclabel"];
+/// Options that steer what this board does not have: cgroups, framework restarts, a recovery to
+/// boot into when something critical keeps dying, programs that log to a file that init opens.
+const LEFT_ALONE: [&str; 9] = [
+    "critical",
+    "file",
+    "ioprio",
+    "onrestart",
+    "priority",
+    "rlimit",
+    "seclabel",
+    "shutdown",
+    "task_profiles",
+];
 
 /// A line that is not understood.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +131,8 @@ mod tests {
         let services = parse(
             "# a HAL\nservice vendor.x /vendor/bin/hw/x --flag\n    class hal animation\n    \
              user system\n    group graphics drmrpc\n    capabilities SYS_NICE\n    \
-             interface aidl a.b.IX/default\n    onrestart restart surfaceflinger\n",
+             interface aidl a.b.IX/default\n    onrestart restart surfaceflinger\n    \
+             critical window=4 target=x\n    file /dev/kmsg w\n",
         )
         .unwrap();
         let [service] = &services[..] else { panic!("{services:?}") };
