@@ -20,6 +20,7 @@ use nix::unistd::Pid;
 
 use super::report::allocate;
 use crate::heap::Heap;
+use crate::pressure::page;
 use crate::service::{connect, good, pid, refusal, report, restarting, trial, wait_for_successor};
 
 type Test = Result<(), Box<dyn Error>>;
@@ -133,7 +134,6 @@ fn told() -> Test {
     const NODE: &str = "camera@54000000";
     const REFUSALS: u64 = 50;
     const OURS: i32 = 3;
-    const PAGE: u64 = 4096;
     let region = Heap::open(NODE)?;
     let size = kernel::region(NODE)?.size;
     let allocator = connect()?;
@@ -141,11 +141,11 @@ fn told() -> Test {
     let _ours = allocator.allocate2(&camera(MIB as u64), OURS)?;
     for seed in 0..REFUSALS {
         let mut random = Rng::with_seed(seed);
-        let piece = iter::repeat_with(|| random.usize(1..512) * PAGE as usize);
+        let piece = iter::repeat_with(|| random.usize(1..512) * 4096);
         let mut held: Vec<_> = piece.map_while(|bytes| region.allocate(bytes).ok()).collect();
         held.retain(|_| random.usize(..3) > 0);
         let hole = kernel::region(NODE)?.largest_free;
-        let asked = hole + PAGE;
+        let asked = hole + page();
         let refused = allocator.allocate2(&camera(asked), 1);
         let said = refused.map(drop).map_err(|status| status.to_string()).unwrap_err();
         let [asked, hole, size, enough] = [asked, hole, size, size + asked].map(Bytes);
