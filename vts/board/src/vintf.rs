@@ -96,6 +96,19 @@ mod tests {
         assert!(text.ends_with("[[service]]\nname = \"mapper/dmaheap\"\n"), "{text}");
     }
 
+    /// A board that has another manifest says so in its policy, too.
+    #[test]
+    fn every_board_answers_the_version_that_the_manifest_declares() {
+        let boards = repository().join("service/etc");
+        let manifest = fs::read_to_string(boards.join(crate::image::ALLOCATORS)).unwrap();
+        let version = |text: &str, key| text.split(key).nth(1).and_then(|rest| rest.chars().next());
+        let declared = version(&manifest, "<version>");
+        for board in ["virt", "hikey", "hikey960"] {
+            let policy = fs::read_to_string(boards.join(board).join("heaps.toml")).unwrap();
+            assert_eq!(version(&policy, "\ninterface = ").or(Some('3')), declared, "{board}");
+        }
+    }
+
     #[test]
     fn what_is_no_manifest_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
