@@ -5,15 +5,12 @@
  * The device reads one range of physical memory, wherever it is told to, and
  * shows it. It has no memory of its own, no vertical blanking and no interrupt:
  * a write to the file "etc/ramfb" of the machine's firmware configuration names
- * address, format and size, and has taken effect when it returns. So a flip is
- * over when the commit is, and the event that helpers send then is true.
+ * address, format and size, and has taken effect when it returns. The interface
+ * is described in QEMU's docs/specs/fw_cfg.rst and hw/display/ramfb.c.
  *
  * The device keeps reading until it is told of another place. A screen that is
  * switched off therefore shows a little picture of the driver's own: what its
  * last frame lay in belongs to somebody else by then.
- *
- * The interface is described in QEMU's docs/specs/fw_cfg.rst and its structures
- * in hw/display/ramfb.c.
  */
 
 #include <linux/dma-buf.h>
@@ -77,11 +74,6 @@ struct ramfb {
 	dma_addr_t shared_dma;
 };
 
-static struct ramfb *to_ramfb(struct drm_device *drm)
-{
-	return container_of(drm, struct ramfb, drm);
-}
-
 /* Moves @len bytes of the union in @ramfb->shared; commits are serialised. */
 static int ramfb_transfer(struct ramfb *ramfb, u32 control, u32 len)
 {
@@ -140,12 +132,6 @@ static void ramfb_show(struct ramfb *ramfb, dma_addr_t address, u32 fourcc,
 		drm_err(&ramfb->drm, "the device refused a frame\n");
 }
 
-static void ramfb_blank(struct ramfb *ramfb)
-{
-	ramfb_show(ramfb, ramfb->shared_dma + offsetof(struct ramfb_shared, blank),
-		   DRM_FORMAT_XRGB8888, RAMFB_MIN, RAMFB_MIN, RAMFB_MIN * sizeof(u32));
-}
-
 static int ramfb_plane_check(struct drm_plane *plane, struct drm_atomic_commit *state)
 {
 	struct drm_plane_state *new = drm_atomic_get_new_plane_state(state, plane);
@@ -162,15 +148,16 @@ static int ramfb_plane_check(struct drm_plane *plane, struct drm_atomic_commit *
 static void ramfb_plane_update(struct drm_plane *plane, struct drm_atomic_commit *state)
 {
 	struct drm_plane_state *new = drm_atomic_get_new_plane_state(state, plane);
-	struct ramfb *ramfb = to_ramfb(plane->dev);
+	struct ramfb *ramfb = container_of(plane->dev, struct ramfb, drm);
 	struct drm_framebuffer *fb = new->fb;
 
-	if (!new->visible) {
-		ramfb_blank(ramfb);
-		return;
-	}
-	ramfb_show(ramfb, drm_fb_dma_get_gem_addr(fb, new, 0), fb->format->format,
-		   drm_rect_width(&new->dst), drm_rect_height(&new->dst), fb->pitches[0]);
+	if (new->visible)
+		ramfb_show(ramfb, drm_fb_dma_get_gem_addr(fb, new, 0), fb->format->format,
+			   drm_rect_width(&new->dst), drm_rect_height(&new->dst),
+			   fb->pitches[0]);
+	else
+		ramfb_show(ramfb, ramfb->shared_dma + offsetof(struct ramfb_shared, blank),
+			   DRM_FORMAT_XRGB8888, RAMFB_MIN, RAMFB_MIN, RAMFB_MIN * sizeof(u32));
 }
 
 static const struct drm_plane_helper_funcs ramfb_plane_helper_funcs = {
@@ -213,6 +200,21 @@ static const struct drm_connector_funcs ramfb_connector_funcs = {
 	.reset = drm_atomic_helper_connector_reset,
 	.atomic_duplicate_state = drm_atomic_helper_connector_duplicate_state,
 	.atomic_destroy_state = drm_atomic_helper_connector_destroy_state,
+};
+
+/* No wait for a vertical blanking: what is done, the next commit may free. */
+static void ramfb_commit_tail(struct drm_atomic_commit *state)
+{
+	drm_atomic_helper_commit_modeset_disables(state->dev, state);
+	drm_atomic_helper_commit_planes(state->dev, state, 0);
+	drm_atomic_helper_commit_modeset_enables(state->dev, state);
+	drm_atomic_helper_fake_vblank(state);
+	drm_atomic_helper_commit_hw_done(state);
+	drm_atomic_helper_cleanup_planes(state->dev, state);
+}
+
+static const struct drm_mode_config_helper_funcs ramfb_mode_config_helper_funcs = {
+	.atomic_commit_tail = ramfb_commit_tail,
 };
 
 static const struct drm_mode_config_funcs ramfb_mode_config_funcs = {
@@ -266,6 +268,7 @@ static int ramfb_init_modeset(struct ramfb *ramfb)
 	drm->mode_config.max_width = RAMFB_MAX;
 	drm->mode_config.max_height = RAMFB_MAX;
 	drm->mode_config.funcs = &ramfb_mode_config_funcs;
+	drm->mode_config.helper_private = &ramfb_mode_config_helper_funcs;
 
 	ret = drm_universal_plane_init(drm, &ramfb->plane, 1, &ramfb_plane_funcs,
 				       ramfb_formats, ARRAY_SIZE(ramfb_formats), NULL,
@@ -290,12 +293,8 @@ static int ramfb_init_modeset(struct ramfb *ramfb)
 	if (ret)
 		return ret;
 	drm_connector_helper_add(&ramfb->connector, &ramfb_connector_helper_funcs);
-	ret = drm_connector_attach_encoder(&ramfb->connector, &ramfb->encoder);
-	if (ret)
-		return ret;
-
 	drm_mode_config_reset(drm);
-	return 0;
+	return drm_connector_attach_encoder(&ramfb->connector, &ramfb->encoder);
 }
 
 static int ramfb_probe(struct platform_device *pdev)
