@@ -285,8 +285,10 @@ fn remove_objects_since(folder: &Path, since: SystemTime) -> Result<()> {
     for path in entries(folder)? {
         let metadata = fs::symlink_metadata(&path).on("cannot read", &path)?;
         let is_output = path.extension().is_none_or(|e| e == "o" || e == "a");
-        if metadata.is_dir() && !path.ends_with(CONFIGURATION) {
-            remove_objects_since(&path, since)?;
+        if metadata.is_dir() {
+            if !path.ends_with(CONFIGURATION) {
+                remove_objects_since(&path, since)?;
+            }
         } else if is_output && metadata.modified().is_ok_and(|at| at >= since) {
             fs::remove_file(&path).on("cannot remove", &path)?;
         }
