@@ -41,7 +41,8 @@ enum {
 	DATASPACE = 17,
 	SMPTE2086 = 19,
 	STRIDE = 23,
-	TYPES = 23,
+	SMPTE2094_50 = 24,
+	TYPES = 24,
 };
 
 static const char STANDARD[] = "android.hardware.graphics.common.StandardMetadataType";
@@ -308,8 +309,9 @@ static void case_list(void)
 		CHECK(strcmp(list[i].metadataType.name, STANDARD) == 0);
 		CHECK(list[i].metadataType.value == (int64_t)i + 1);
 		CHECK(list[i].isGettable);
-		/* CROP to SMPTE2094_10, in the order of their numbers. */
-		CHECK(list[i].isSettable == (i + 1 >= CROP && i + 1 < STRIDE));
+		/* CROP to SMPTE2094_10, and SMPTE2094_50. */
+		CHECK(list[i].isSettable ==
+		      ((i + 1 >= CROP && i + 1 < STRIDE) || i + 1 == SMPTE2094_50));
 	}
 }
 
