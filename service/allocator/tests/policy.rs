@@ -203,6 +203,21 @@ fn syntax_errors_and_unknown_keys_are_errors_with_their_line() {
 }
 
 #[test]
+fn a_version_that_is_not_frozen_is_an_error() {
+    let (severity, line, _) = finding("interface = 3", "interface = 4");
+    assert_eq!((severity, line.as_str()), (Severity::Error, "interface = 4"));
+}
+
+#[test]
+fn more_classes_than_anybody_can_be_in_are_an_error() {
+    let class = |n: usize| format!("[classes.c{n}]\nuids = [\"{n}\"]\n");
+    let many: String = (0..100).map(class).collect();
+    let (severity, _, message) = finding("[classes.root]", &format!("{many}\n[classes.root]"));
+    assert_eq!(severity, Severity::Error);
+    assert!(message.contains("classes of callers are too many"), "{message}");
+}
+
+#[test]
 fn names_that_nobody_defined_are_errors_at_their_line() {
     for (from, to) in [
         ("heap = \"camera\"", "heap = \"kamera\""),
@@ -241,6 +256,15 @@ fn a_heap_that_cannot_do_its_work_is_an_error() {
         assert_eq!((severity, line.as_str()), (Severity::Error, to));
         assert!(message.contains("heap camera needs the names of device nodes"), "{message}");
     }
+
+    for (key, at) in [("below", "below = \"1 GiB\""), ("align", "align = \"32 KiB\"")] {
+        let (severity, line, message) = finding("[heaps.system]", &format!("[heaps.system]\n{at}"));
+        assert_eq!((severity, line.as_str()), (Severity::Error, at), "{key}");
+        assert!(message.contains("nobody knows where its memory lies"), "{message}");
+    }
+    let odd = "align = \"24 KiB\"";
+    let (severity, line, _) = finding("[heaps.fixed]", &format!("[heaps.fixed]\n{odd}"));
+    assert_eq!((severity, line.as_str()), (Severity::Error, odd));
 
     let (severity, line, message) = finding("[heaps.system]", "[heaps.system]\nprotected = true");
     assert_eq!((severity, line.as_str()), (Severity::Error, "metadata_heap = \"system\""));
