@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The metadata that others write: a client's encoded values, and a peer's header page.
+//! The metadata that others write: a client's encoded values, and a peer's header, short or long.
 #![no_main]
 
 use std::sync::atomic::AtomicU32;
 
-use dmaheap_buffer::header::{HEADER_SIZE, Header};
+use dmaheap_buffer::header::{HEADER_SIZE, Header, LONG_HEADER_SIZE};
 use dmaheap_buffer::settable::{Shared, is_settable};
 use dmaheap_buffer::{Type, Value};
 use libfuzzer_sys::fuzz_target;
@@ -22,7 +22,8 @@ fuzz_target!(|data: &[u8]| {
     }
 
     let mut page = bytes.to_vec();
-    page.resize(HEADER_SIZE, 0);
+    let is_long = first & 0x80 != 0;
+    page.resize(if is_long { LONG_HEADER_SIZE } else { HEADER_SIZE }, 0);
     let _ = Header::parse(&page);
     let (words, _) = page.as_chunks::<4>();
     let words: Vec<AtomicU32> = words.iter().map(|w| u32::from_ne_bytes(*w).into()).collect();
@@ -33,7 +34,11 @@ fuzz_target!(|data: &[u8]| {
         if let Some(content) = content {
             let _ = Value::from_content(*kind, &content);
         }
-        if is_settable(*kind) {
+        // Which only a long header has room for.
+        let has_room = is_long || *kind != Type::Smpte2094_50;
+        if !has_room {
+            assert!(shared.write(*kind, Some(&[1])).is_err());
+        } else if is_settable(*kind) {
             shared.write(*kind, Some(&[1])).expect("a byte has room");
             assert_eq!(shared.read(*kind), Ok(Some(vec![1])));
         }
