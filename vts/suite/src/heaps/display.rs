@@ -50,10 +50,11 @@ fn scattered_frame() -> Result<DmaBuf, Box<dyn std::error::Error>> {
     scattered(|| Ok(system.buffer(SIZE)?), |buffer| buffer)
 }
 
-/// By the import, before there is anything to show; and the same picture in one piece is taken.
+/// By the import, before there is anything to show; and the same bytes in one piece are shown.
 fn refused() -> Outcome {
     let display = Display::open()?;
     let buffer = scattered_frame()?;
+    buffer.map()?.fill(|offset| (offset / 4) as u8)?;
     match display.import(buffer.as_raw_fd(), STRIDE) {
         Err(Refusal::Import(nix::Error::EINVAL)) => {}
         other => {
@@ -61,7 +62,9 @@ fn refused() -> Outcome {
             return Err(format!("{pieces} pieces, and the display says {other:?}").into());
         }
     }
+    let bytes = buffer.map()?.read()?;
     let whole = Heap::default_region()?.buffer(SIZE)?;
+    whole.map()?.fill(|offset| bytes[offset])?;
     display.import(whole.as_raw_fd(), STRIDE)?.show()?;
     Ok(())
 }
