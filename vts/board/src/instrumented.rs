@@ -101,7 +101,7 @@ impl Instrumented {
 
     /// Builds the board's programs of `service/`; name and place of each.
     pub fn for_board(&mut self, board: &Board) -> Result<Vec<(String, PathBuf)>> {
-        userland::require_target(board)?;
+        userland::require_target(board.rust_target)?;
         let step = Step::new("building service/ with counters for the guest");
         let mut cargo = self.cargo("build", board.rust_target);
         cargo.args(["--release", "--bins", "--lib"]).args(PROGRAMS);

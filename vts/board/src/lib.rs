@@ -37,3 +37,4 @@ pub use error::{Error, Result};
 pub use guest::{Boot, Guest};
 pub use packages::may_install;
 pub use place::{repository, results};
+pub use userland::require_target;

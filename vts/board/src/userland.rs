@@ -34,7 +34,7 @@ const BUILDS: [&[&str]; 2] = [
 
 /// Builds the guest's programs and its libraries for others; name and place of each.
 pub fn programs(board: &Board) -> Result<Vec<(String, PathBuf)>> {
-    require_target(board)?;
+    require_target(board.rust_target)?;
     const WHAT: &str = "building the guest's programs";
     let step = Step::new(WHAT);
     let results = results();
@@ -84,21 +84,24 @@ pub fn cargo() -> Command {
     tool::bound_to_us(std::env::var_os("CARGO").unwrap_or("cargo".into()), "TERM")
 }
 
-/// rustup brings the target of `rust-toolchain.toml` by itself, unless it was told not to install
+/// rustup brings the targets of `rust-toolchain.toml` by itself, unless it was told not to install
 /// anything unasked.
-pub fn require_target(board: &Board) -> Result<()> {
+///
+/// # Errors
+/// If rustup cannot bring it.
+pub fn require_target(target: &str) -> Result<()> {
     let mut rustup = Command::new("rustup");
     rustup.current_dir(repository()).args(["target", "list", "--installed"]);
     let Ok(installed) = tool::output("asking rustup for its targets", &mut rustup) else {
         // A Rust without rustup; cargo will say if it lacks the target.
         return Ok(());
     };
-    if installed.lines().any(|target| target == board.rust_target) {
+    if installed.lines().any(|installed| installed == target) {
         return Ok(());
     }
-    let step = Step::new(format!("adding Rust's {} target", board.rust_target));
+    let step = Step::new(format!("adding Rust's {target} target"));
     let mut rustup = Command::new("rustup");
-    rustup.current_dir(repository()).args(["target", "add", board.rust_target]);
+    rustup.current_dir(repository()).args(["target", "add", target]);
     tool::output("rustup target add", &mut rustup)?;
     step.done();
     Ok(())

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Once;
 
-use board::repository;
+use board::{repository, require_target};
 use dmaheap_aidl::allocator::HASH;
 use serde::Deserialize;
 
@@ -51,6 +52,9 @@ pub const INTERFACES: [&str; 3] = [
     "android.hardware.graphics.common-V7-rust",
 ];
 
+/// Rust's name of what Android's devices run.
+const TARGET: &str = "aarch64-linux-android";
+
 pub struct Workspace {
     folder: PathBuf,
 }
@@ -58,6 +62,9 @@ pub struct Workspace {
 impl Workspace {
     /// Makes it below `target/`, where what was built stays; `change` may change what the facade says.
     pub fn new(name: &str, change: impl Fn(String) -> String) -> Workspace {
+        // Two tests at once would have rustup fetch the same file.
+        static TARGET_IS_THERE: Once = Once::new();
+        TARGET_IS_THERE.call_once(|| require_target(TARGET).unwrap());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("android").join(name);
         let _ = fs::remove_dir_all(&folder);
         let workspace = Workspace { folder };
@@ -118,7 +125,7 @@ impl Workspace {
         cargo
             .current_dir(&self.folder)
             // It reads the toolchain from where it is asked, which is below this repository.
-            .args(["check", "--quiet", "--target", "aarch64-linux-android"])
+            .args(["check", "--quiet", "--target", TARGET])
             .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("android/target"))
             .env("RUSTFLAGS", flags.join(" ") + " --cap-lints=allow");
         for module in modules {
