@@ -73,7 +73,9 @@ impl Metadata {
         let stock = self.blanks.iter().find_map(|(of, stock)| (*of == size).then_some(stock));
         let ready = stock.and_then(|stock| stock.take(leave));
         let hurry = || self.blanks.iter().for_each(|(_, stock)| stock.hurry());
-        let fresh = || blank(heap.make(size)?, size).inspect(|_| hurry());
+        // What the client reserves is not the service's to map.
+        let header_size = Bytes(handle.header_size() as u64);
+        let fresh = || blank(heap.make(size)?, header_size).inspect(|_| hurry());
         let Blank { buffer, mut map } = ready.map_or_else(fresh, Ok)?;
         write(&mut map, &header.encode())?;
         if let Some(dataspace) = dataspace {
@@ -112,10 +114,10 @@ impl Metadata {
     }
 }
 
-fn blank(Memory { buffer, .. }: Memory, size: Bytes) -> Result<Blank> {
+fn blank(Memory { buffer, .. }: Memory, header_size: Bytes) -> Result<Blank> {
     let system = |what| move |cause| Error::System { what, cause };
     dmabuf::set_name(buffer.as_fd(), c"dmaheap metadata").map_err(system("naming a buffer"))?;
-    let mut map = Mapping::new(buffer.as_fd(), size).map_err(system("mapping a buffer"))?;
+    let mut map = Mapping::new(buffer.as_fd(), header_size).map_err(system("mapping a buffer"))?;
     // The first write to a page faults; not when somebody waits for it.
     write(&mut map, &[0])?;
     Ok(Blank { buffer, map })
