@@ -56,7 +56,8 @@ pub struct Board {
     pub kernel_image: &'static str,
     /// All that the kernel's configuration has; later fragments add to earlier ones.
     pub kernel_config: &'static [&'static str],
-    /// What of the kernel is a module, by its place among the objects. Init loads them in the order of their names.
+    /// What of the kernel is a module, by its place among the objects. Init loads them in the order
+    /// of their names.
     pub modules: &'static [&'static str],
     /// Boards with the same name here share one folder of kernel objects, because their
     /// configurations differ little.

@@ -33,6 +33,11 @@ const RING: i32 = 3;
 /// A camera's: one on the screen, one that comes next, and what the driver wants to have.
 const CAMERA_BUFFERS: i32 = 4;
 
+/// One of [`buffers`].
+pub fn buffer(client: &Client, name: &str, usage: Usage) -> Result<Buffer> {
+    buffers(client, name, usage, 1)?.pop().ok_or_else(|| "the allocator gave none".into())
+}
+
 /// Buffers as large as the screen, in its format.
 pub fn buffers(client: &Client, name: &str, usage: Usage, count: i32) -> Result<Vec<Buffer>> {
     let format = Format::from_name(display::FORMAT)?;

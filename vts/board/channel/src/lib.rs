@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the host tool and the guest share: the control channel's frames, files over it, the
-//! kernel arguments by which the host speaks to init, and the line by which a program speaks to it. Apart from both, so that the host tool builds
-//! without the guest's programs.
+//! What the host tool and the guest share: the control channel's frames, files over it, the kernel
+//! arguments by which the host speaks to init, and the line by which a program speaks to it. Apart
+//! from both, so that the host tool builds without the guest's programs.
 
 pub mod files;
 pub mod wire;

@@ -45,13 +45,8 @@ fn camera() -> Outcome {
 fn window() -> Outcome {
     let display = Display::open()?;
     let client = Client::connect()?;
-    let window = scattered(
-        || {
-            let mut one = compositor::buffers(&client, "window", WINDOW, 1)?;
-            one.pop().ok_or_else(|| "no buffer".into())
-        },
-        |window| &window.pixels,
-    )?;
+    let window =
+        scattered(|| compositor::buffer(&client, "window", WINDOW), |window| &window.pixels)?;
     match compositor::import(&display, &window) {
         Err(error) => match error.downcast_ref() {
             Some(Refusal::Import(nix::Error::EINVAL)) => Ok(()),

@@ -44,18 +44,15 @@ fn draw(count: &str) -> Result<()> {
 
 fn draw_on() -> Result<()> {
     let over = Arc::new(AtomicBool::new(false));
-    let waiting = || {
-        let over = Arc::clone(&over);
-        thread::spawn(move || {
-            let looked = show().map_err(|error| error.to_string());
-            over.store(true, Ordering::Relaxed);
-            looked
-        })
-    };
     let go_on = |_: &u64| !over.load(Ordering::Relaxed);
     compositor::draw((0..).take_while(go_on), |number| {
         if number == 0 {
-            waiting();
+            let over = Arc::clone(&over);
+            thread::spawn(move || {
+                // If nobody can be told, nobody looks.
+                let _ = show();
+                over.store(true, Ordering::Relaxed);
+            });
         }
         Ok(())
     })
@@ -71,7 +68,7 @@ fn camera(file: &str) -> Result<()> {
 
 /// Says that the picture is there, and waits until it was looked at.
 fn show() -> Result<()> {
-    println!("{}", ON_SCREEN);
+    println!("{ON_SCREEN}");
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

@@ -47,12 +47,9 @@ impl Consumer {
 
 /// Both devices, each with a framebuffer and an app's window of the same size.
 pub fn display_and_gpu(client: &Client) -> Result<Vec<Consumer>, Box<dyn Error>> {
-    let one = |name, usage| -> Result<Buffer, Box<dyn Error>> {
-        let mut buffers = compositor::buffers(client, name, usage, 1)?;
-        buffers.pop().ok_or_else(|| "the allocator gave none".into())
-    };
-    let framebuffer = one("framebuffer", FRAMEBUFFER)?;
-    let window = scattered(|| one("window", WINDOW), |window| &window.pixels)?;
+    let framebuffer = compositor::buffer(client, "framebuffer", FRAMEBUFFER)?;
+    let window = || compositor::buffer(client, "window", WINDOW);
+    let window = scattered(window, |window| &window.pixels)?;
     let display = Display::open()?;
     let mut consumers = Vec::new();
     for (name, buffer) in [("framebuffer", &framebuffer), ("app window", &window)] {
