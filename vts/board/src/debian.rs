@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::boards::{Board, KernelSource};
+use crate::boards::{Board, Kernel};
 use crate::cache::{Cache, Key};
 use crate::error::{Error, OnFile, Result};
 use crate::packages;
@@ -37,11 +37,11 @@ const HINT: &str = "is the disk full? If not, remove the folder that holds the l
 
 /// The folder with the guest's C library and shell, which fit the compiler that is installed here.
 pub fn guest_root(board: &Board, cache: &Cache) -> Result<PathBuf> {
-    let compiler = packages::installed(board.compiler_packages.iter().copied());
+    let compiler = packages::installed(board.target.compilers.iter().map(String::as_str));
     let key = Key::default().with(GUEST.join(" ")).with(compiler).digits();
-    let name = format!("debian-{}-{key}", board.debian_arch);
-    let what = format!("fetching Debian's C library for {}", board.debian_arch);
-    unpacked(cache, &name, board.debian_arch.to_owned(), &[], &GUEST, &what)
+    let name = format!("debian-{}-{key}", board.target.debian);
+    let what = format!("fetching Debian's C library for {}", board.target.debian);
+    unpacked(cache, &name, board.target.debian.clone(), &[], &GUEST, &what)
 }
 
 /// The board's QEMU program.
@@ -50,16 +50,17 @@ pub fn qemu(board: &Board, cache: &Cache) -> Result<PathBuf> {
     let key = Key::default().with(QEMU.join(" ")).digits();
     let name = format!("qemu-{host}-{key}");
     let root = unpacked(cache, &name, host, &[], &QEMU, "fetching QEMU")?;
-    Ok(root.join("usr/bin").join(board.qemu))
+    Ok(root.join("usr/bin").join(&board.machine.qemu))
 }
 
 /// The archive with a kernel's source, unpacked below `folder`.
-pub fn kernel_source(source: &KernelSource, folder: &Path) -> Result<PathBuf> {
-    let step = Step::new(format!("fetching {}", source.package));
-    let apt = Apt { folder, arch: host_arch()?, suites: source.suites };
-    apt.unpack(&[source.package])?;
+pub fn kernel_source(kernel: &Kernel, folder: &Path) -> Result<PathBuf> {
+    let step = Step::new(format!("fetching {}", kernel.source));
+    let suites: Vec<&str> = kernel.suites.iter().map(String::as_str).collect();
+    let apt = Apt { folder, arch: host_arch()?, suites: &suites };
+    apt.unpack(&[&kernel.source])?;
     step.done();
-    Ok(folder.join(format!("root/usr/src/{}.tar.xz", source.package)))
+    Ok(folder.join(format!("root/usr/src/{}.tar.xz", kernel.source)))
 }
 
 fn host_arch() -> Result<String> {

@@ -100,12 +100,12 @@ struct Built<'a> {
 impl Built<'_> {
     fn start(&self, boot: &Boot, accelerator: Accelerator, limit: Duration) -> Result<Guest> {
         let Self { board, qemu, kernel, image } = self;
-        let shape = machine::shape(board, accelerator, boot.memory.unwrap_or(board.memory));
+        let shape = machine::shape(board, accelerator, boot.memory.unwrap_or(board.machine.memory));
         let folder = tempfile::tempdir()
             .map_err(|e| Error::Usage(format!("cannot make a temporary folder: {e}")))?;
         let tree = devicetree::make(board, qemu, &shape, boot.overlay.as_deref(), folder.path())?;
         let services = if boot.services { "" } else { board_channel::NO_SERVICES };
-        let arguments = [board.kernel_arguments, services, &boot.append].join(" ");
+        let arguments = [&board.kernel.arguments, services, &boot.append].join(" ");
         let parts = Parts { qemu, kernel, image, tree: &tree, arguments: &arguments };
         let mut machine = Machine::start(&shape, &parts)?;
         let Some((to, from)) = machine.take_channel() else {

@@ -93,11 +93,11 @@ pub fn pack(board: &Board, cache: &Cache, replace: &[(String, PathBuf)]) -> Resu
         let place = place.map_or(format!("/system/bin/{name}"), |(_, path)| (*path).to_owned());
         image.add_file(&source, &place)?;
     }
-    image.add_configuration(board)?;
+    image.add_configuration(board, folder.path())?;
     let manifests =
         MANIFESTS.map(|(from, name)| (name, chosen(name, repository().join(from).join(name))));
     image.add_declarations(manifests, &folder.path().join("declared.toml"))?;
-    image.add_file(&sepolicy::compile(&sepolicy::vendor(), folder.path())?, POLICY)?;
+    image.add_file(&sepolicy::compile(&board.sepolicy, folder.path())?, POLICY)?;
     let unnamed = Path::new(UNNAMED);
     let mut file = tempfile::tempfile().on("cannot make a temporary file for", unnamed)?;
     image.write(BufWriter::new(&mut file)).on("cannot write", unnamed)?;
@@ -121,6 +121,15 @@ pub fn with_modules(mut file: File, modules: &[PathBuf]) -> Result<File> {
     }
     file.rewind().on("cannot rewind", unnamed)?;
     Ok(file)
+}
+
+/// One file behind the other.
+fn join(parts: &[PathBuf], written: &Path) -> Result<()> {
+    let mut all = String::new();
+    for part in parts.iter().filter(|part| part.exists()) {
+        all += &fs::read_to_string(part).on("cannot read", part)?;
+    }
+    fs::write(written, all).on("cannot write", written)
 }
 
 impl Image {
@@ -171,23 +180,27 @@ impl Image {
     }
 
     /// The files a board ships, and the platform's part that this board stands in for.
-    fn add_configuration(&mut self, board: &Board) -> Result<()> {
+    fn add_configuration(&mut self, board: &Board, folder: &Path) -> Result<()> {
         let guest = repository().join("vts/board/guest/etc");
         for name in ["passwd", "group"] {
             self.add_file(&guest.join(name), &format!("/etc/{name}"))?;
         }
         self.add_file(&guest.join("ueventd.rc"), "/system/etc/ueventd.rc")?;
         self.add_tree(&guest.join("init"), "/system/etc/init")?;
-        for (folder, place) in [
-            (sepolicy::platform(), "/system/etc/selinux/plat_file_contexts"),
-            (sepolicy::vendor(), "/vendor/etc/selinux/vendor_file_contexts"),
-        ] {
-            self.add_file(&folder.join("file_contexts"), place)?;
-        }
+        let labels = sepolicy::platform().join("file_contexts");
+        self.add_file(&labels, "/system/etc/selinux/plat_file_contexts")?;
 
         let vendor = repository().join("service/etc");
-        self.add_file(&vendor.join("ueventd.rc"), "/vendor/etc/ueventd.rc")?;
-        self.add_file(&repository().join(board.policy), boards::POLICY)?;
+        let labels: Vec<_> = board.sepolicy.iter().map(|part| part.join("file_contexts")).collect();
+        for (parts, name, place) in [
+            (&labels, "labels", "/vendor/etc/selinux/vendor_file_contexts"),
+            (&board.ueventd, "ueventd", "/vendor/etc/ueventd.rc"),
+        ] {
+            let whole = folder.join(name);
+            join(parts, &whole)?;
+            self.add_file(&whole, place)?;
+        }
+        self.add_file(&board.policy, boards::POLICY)?;
         const RC: &str = "android.hardware.graphics.allocator-service.dmaheap.rc";
         self.add_file(&vendor.join(RC), &format!("/vendor/etc/init/{RC}"))
     }

@@ -101,9 +101,9 @@ impl Instrumented {
 
     /// Builds the board's programs of `service/`; name and place of each.
     pub fn for_board(&mut self, board: &Board) -> Result<Vec<(String, PathBuf)>> {
-        userland::require_target(board.rust_target)?;
+        userland::require_target(&board.target.rust)?;
         let step = Step::new("building service/ with counters for the guest");
-        let mut cargo = self.cargo("build", board.rust_target);
+        let mut cargo = self.cargo("build", &board.target.rust);
         cargo.args(["--release", "--bins", "--lib"]).args(PROGRAMS);
         let log = results().join("coverage-guest.log");
         let built = userland::build("building the guest's programs", cargo, &log)?;

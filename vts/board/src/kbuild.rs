@@ -59,8 +59,8 @@ impl Kbuild<'_> {
             .arg(&self.tree)
             .arg(format!("-j{jobs}"))
             .arg(format!("O={}", self.folder.display()))
-            .arg(format!("ARCH={}", self.board.arch))
-            .arg(format!("CROSS_COMPILE={}", self.board.cross_compile))
+            .arg(format!("ARCH={}", self.board.target.arch))
+            .arg(format!("CROSS_COMPILE={}", self.board.target.cross_compile))
             .args(goals)
             // What is built does not say who built it.
             .envs([("KBUILD_BUILD_USER", "dmaheap"), ("KBUILD_BUILD_HOST", "board")])

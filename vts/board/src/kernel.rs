@@ -30,8 +30,8 @@ use crate::{debian, tool};
 
 /// Source tree and objects of one board, in MiB, rounded up.
 const SPACE_NEEDED: u64 = 3 * 1024;
-/// Finished kernels kept for each board; they have 10 to 40 MiB.
-const KERNELS_KEPT: usize = 8;
+/// Finished kernels kept of each folder of objects; they have 10 to 40 MiB.
+const KERNELS_KEPT: usize = 12;
 /// The driver's folder in the kernel tree.
 pub const DRIVER: &str = "drivers/dma-buf/heaps/dmaheap";
 /// Its folders, as they are below `kernel/`: itself, and the test devices.
@@ -65,10 +65,10 @@ pub struct Kernel {
 pub fn kernel(board: &Board, cache: &Cache, driver: Option<&DriverFiles>) -> Result<Kernel> {
     let driver = driver.map_or_else(driver_files, |other| Ok(other.clone()))?;
     let build = Build::new(board, cache, driver)?;
-    let folder = cache.path(&format!("kernel-{}-{}", board.name, build.key));
+    let folder = cache.path(&format!("kernel-{}-{}", board.kernel.objects, build.key));
     let built = Kernel {
-        image: folder.join(board.kernel_image),
-        modules: board.modules.iter().map(|place| folder.join(file_name(place))).collect(),
+        image: folder.join(&board.kernel.image),
+        modules: board.kernel.modules.iter().map(|place| folder.join(file_name(place))).collect(),
     };
     if folder.exists() {
         return Ok(built);
@@ -82,9 +82,9 @@ pub fn kernel(board: &Board, cache: &Cache, driver: Option<&DriverFiles>) -> Res
     let of = |kind: &str, name: &str| {
         name.strip_prefix(&format!("{kind}-")).is_some_and(|key| !key.contains('-'))
     };
-    let kernel = format!("kernel-{}", board.name);
+    let kernel = format!("kernel-{}", board.kernel.objects);
     cache.forget(KERNELS_KEPT, |name| of(&kernel, name))?;
-    let objects = format!("build-{}", board.kernel_objects);
+    let objects = format!("build-{}", board.kernel.objects);
     cache.forget(1, |name| of(&objects, name))?;
     Ok(built)
 }
@@ -106,14 +106,14 @@ impl<'a> Build<'a> {
     fn new(board: &'a Board, cache: &Cache, driver: DriverFiles) -> Result<Self> {
         let compiler = tool::output(
             "asking for the compiler's version",
-            Command::new(format!("{}gcc", board.cross_compile)).arg("-dumpfullversion"),
+            Command::new(format!("{}gcc", board.target.cross_compile)).arg("-dumpfullversion"),
         )?;
         let fragment = fragment(board)?;
         let tree = source_tree(board, cache)?;
 
         let tools = Key::default().with(version(&tree)?).with(compiler);
-        let folder = cache.path(&format!("build-{}-{}", board.kernel_objects, tools.digits()));
-        let settings = tools.with(&fragment).with(board.modules.join(" "));
+        let folder = cache.path(&format!("build-{}-{}", board.kernel.objects, tools.digits()));
+        let settings = tools.with(&fragment).with(board.kernel.modules.join(" "));
         let key = driver
             .iter()
             .fold(settings, |key, (name, content)| key.with(name).with(content))
@@ -128,12 +128,12 @@ impl<'a> Build<'a> {
         distrust_interrupted(&self.folder)?;
         let Self { board, tree, folder, .. } = self;
         let kbuild = Kbuild { board, tree, folder };
-        kbuild.configure(&self.fragment, &board.kernel_config.join(" and "))?;
+        kbuild.configure(&self.fragment, &board.kernel.origin())?;
 
         let step =
-            Step::of_length(format!("building the kernel for {}", board.name), board.kernel_steps);
-        let mut goals = vec![board.kernel_image];
-        if !board.modules.is_empty() {
+            Step::of_length(format!("building the kernel for {}", board.name), board.kernel.steps);
+        let mut goals = vec![board.kernel.image.as_str()];
+        if !board.kernel.modules.is_empty() {
             goals.push("modules");
         }
         let made = kbuild.make(&goals, |line| {
@@ -156,8 +156,8 @@ fn keep(kbuild: &Kbuild, place: &Path) -> Result<()> {
     let board = kbuild.board;
     let making = place.with_extension("making");
     fs::create_dir_all(&making).on("cannot make", &making)?;
-    let image = format!("arch/{}/boot/{}", board.arch, board.kernel_image);
-    for built in iter::once(image.as_str()).chain(board.modules.iter().copied()) {
+    let image = format!("arch/{}/boot/{}", board.target.arch, board.kernel.image);
+    for built in iter::once(image.as_str()).chain(board.kernel.modules.iter().map(String::as_str)) {
         let (from, to) = (kbuild.folder.join(built), making.join(file_name(built)));
         fs::copy(&from, &to).on("cannot copy", &from)?;
     }
@@ -167,20 +167,19 @@ fn keep(kbuild: &Kbuild, place: &Path) -> Result<()> {
 /// What the board's kernel is configured to have.
 pub fn fragment(board: &Board) -> Result<String> {
     let mut fragment = String::new();
-    for file in board.kernel_config {
-        let file = repository().join(file);
-        fragment += &fs::read_to_string(&file).on("cannot read", &file)?;
+    for file in &board.kernel.config {
+        fragment += &fs::read_to_string(file).on("cannot read", file)?;
     }
     Ok(fragment)
 }
 
 /// The unpacked source tree.
 pub fn source_tree(board: &Board, cache: &Cache) -> Result<PathBuf> {
-    let source = board.kernel_source;
-    cache.entry(source.package, |folder| {
+    let kernel = &board.kernel;
+    cache.entry(&kernel.source, |folder| {
         require_space(folder)?;
         let debian = folder.join("debian.package");
-        let archive = debian::kernel_source(source, &debian)?;
+        let archive = debian::kernel_source(kernel, &debian)?;
         unpack(&archive, folder)?;
         fs::remove_dir_all(&debian).on("cannot remove", &debian)
     })

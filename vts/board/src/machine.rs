@@ -45,10 +45,12 @@ pub struct Parts<'a> {
 /// QEMU's arguments that decide what machine it is, for this memory size in MiB.
 pub fn shape(board: &Board, accelerator: Accelerator, memory: u32) -> Vec<String> {
     let (cpu, executor, cores) = match accelerator {
-        Accelerator::Emulation => (board.cpu, "tcg,thread=multi", board.cores),
+        Accelerator::Emulation => {
+            (board.machine.cpu.as_str(), "tcg,thread=multi", board.machine.cores)
+        }
         // What another core does would be counted as well.
-        Accelerator::Counting => (board.cpu, "tcg,thread=single", 1),
-        Accelerator::Kvm => ("host", "kvm", board.cores),
+        Accelerator::Counting => (board.machine.cpu.as_str(), "tcg,thread=single", 1),
+        Accelerator::Kvm => ("host", "kvm", board.machine.cores),
     };
     let counting: &[&str] = match accelerator {
         Accelerator::Counting => &["-icount", "shift=0,sleep=off"],
@@ -57,7 +59,7 @@ pub fn shape(board: &Board, accelerator: Accelerator, memory: u32) -> Vec<String
     let cores = cores.to_string();
     let memory = memory.to_string();
     [
-        ["-M", board.machine],
+        ["-M", &board.machine.kind],
         ["-cpu", cpu],
         ["-accel", executor],
         ["-smp", &cores],
@@ -69,7 +71,7 @@ pub fn shape(board: &Board, accelerator: Accelerator, memory: u32) -> Vec<String
     .chain(counting.iter().copied())
     // Neither a network card nor anything else that the machine would bring by itself.
     .chain(["-nodefaults"])
-    .chain(board.devices.iter().flat_map(|device| ["-device", device]))
+    .chain(board.machine.devices.iter().flat_map(|device| ["-device", device.as_str()]))
     .map(str::to_owned)
     .collect()
 }

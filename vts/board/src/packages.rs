@@ -77,8 +77,9 @@ pub fn may_install() -> bool {
 
 /// Makes sure that all this and `more` is installed; installs what is not, if `install` allows.
 pub fn provide(board: &Board, more: &[&str], cache: &Cache, install: bool) -> Result<()> {
-    let wanted = COMMON.iter().chain(&QEMU_LIBRARIES).chain(board.compiler_packages).chain(more);
-    let wanted: BTreeSet<&str> = wanted.copied().collect();
+    let wanted = COMMON.iter().chain(&QEMU_LIBRARIES).chain(more).copied();
+    let compilers = board.target.compilers.iter().map(String::as_str);
+    let wanted: BTreeSet<&str> = wanted.chain(compilers).collect();
     if !Path::new("/usr/bin/apt-get").exists() {
         return Err(Error::Missing {
             names: wanted.into_iter().collect::<Vec<_>>().join(" "),

@@ -59,19 +59,22 @@ pub fn platform() -> PathBuf {
     vendor().join("platform_stub")
 }
 
-/// Compiles the policy whose vendor part is in `vendor`, in `folder`; returns the binary.
-pub fn compile(vendor: &Path, folder: &Path) -> Result<PathBuf> {
+/// Compiles the policy whose vendor part is in the folders `vendor`, in `folder`; returns the binary.
+pub fn compile(vendor: &[PathBuf], folder: &Path) -> Result<PathBuf> {
     compile_for(NEWEST, vendor, folder)
 }
 
 /// The same for a platform of choice.
-pub fn compile_for(level: Platform, vendor: &Path, folder: &Path) -> Result<PathBuf> {
+pub fn compile_for(level: Platform, vendor: &[PathBuf], folder: &Path) -> Result<PathBuf> {
     let platform = platform();
     let mut sources: Vec<PathBuf> = BEFORE.iter().map(|name| platform.join(name)).collect();
     sources.extend(rules_in(&platform)?);
-    sources.extend(rules_in(vendor)?);
+    for vendor in vendor {
+        sources.extend(rules_in(vendor)?);
+    }
     sources.extend(AFTER.iter().map(|name| platform.join(name)));
-    sources.push(vendor.join("genfs_contexts"));
+    let labels = vendor.iter().map(|vendor| vendor.join("genfs_contexts"));
+    sources.extend(labels.filter(|file| file.exists()));
 
     let (text, binary) = (folder.join("policy.conf"), folder.join("sepolicy"));
     // --synclines: so that an error names the file it is in.

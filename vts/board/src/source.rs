@@ -39,7 +39,7 @@ impl<'a> Workbench<'a> {
         fs::create_dir_all(&folder).on("cannot make", &folder)?;
         let kbuild = Kbuild { board, tree, folder };
         let fragment = kernel::fragment(board)? + more;
-        kbuild.configure(&fragment, &board.kernel_config.join(" and "))?;
+        kbuild.configure(&fragment, &board.kernel.origin())?;
         kbuild.make(&["modules_prepare"], |_| ())?;
         Ok(Self { kbuild, _lock: lock })
     }

@@ -34,7 +34,7 @@ const BUILDS: [&[&str]; 2] = [
 
 /// Builds the guest's programs and its libraries for others; name and place of each.
 pub fn programs(board: &Board) -> Result<Vec<(String, PathBuf)>> {
-    require_target(board.rust_target)?;
+    require_target(&board.target.rust)?;
     const WHAT: &str = "building the guest's programs";
     let step = Step::new(WHAT);
     let results = results();
@@ -44,7 +44,7 @@ pub fn programs(board: &Board) -> Result<Vec<(String, PathBuf)>> {
         let mut command = cargo();
         command
             .current_dir(repository())
-            .args(["build", "--release", "--target", board.rust_target])
+            .args(["build", "--release", "--target", &board.target.rust])
             .args(packages);
         built.extend(build(WHAT, command, &results.join("cargo.log"))?);
     }

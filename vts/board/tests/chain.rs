@@ -244,7 +244,7 @@ impl Copy {
 
     fn compile(&self) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
-        let compiled = sepolicy::compile(&self.path("sepolicy"), folder.path());
+        let compiled = sepolicy::compile(&[self.path("sepolicy")], folder.path());
         compiled.map(drop).map_err(|error| error.to_string())
     }
 }
@@ -267,7 +267,7 @@ fn rules_for_attributes_that_macros_give_are_findings() {
 fn the_vendors_policy_compiles_with_every_platform() {
     for platform in sepolicy::PLATFORMS {
         let folder = tempfile::tempdir().unwrap();
-        let policy = sepolicy::compile_for(platform, &sepolicy::vendor(), folder.path());
+        let policy = sepolicy::compile_for(platform, &[sepolicy::vendor()], folder.path());
         let policy = policy.unwrap_or_else(|error| panic!("{platform:?}: {error}"));
         let types = setools("seinfo", &["-t", "--flat"], &policy);
         let types: Vec<&str> = types.lines().map(str::trim).collect();
@@ -300,7 +300,7 @@ fn labels() -> Vec<String> {
 #[test]
 fn clients_of_the_allocator_are_the_platforms() {
     let folder = tempfile::tempdir().unwrap();
-    let policy = sepolicy::compile(&sepolicy::vendor(), folder.path()).unwrap();
+    let policy = sepolicy::compile(&[sepolicy::vendor()], folder.path()).unwrap();
     let clients = setools("seinfo", &["-x", "-a", "hal_graphics_allocator_client"], &policy);
     let is_client = |domain: &str| clients.split_whitespace().any(|word| word == domain);
     for domain in ["shell", "untrusted_app", "cameraserver", "mediacodec"] {

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use board::boards::ALLOCATOR;
+
 use crate::Outcome;
 use crate::fixture::{expect_contains, expect_eq, fail, overlay, ran, run_tool, scratch, tool};
 
@@ -40,6 +42,22 @@ pub fn exec_passes_its_input_on() -> Outcome {
         ran(Command::new("sh").args(["-c", "head -c 3145728 /dev/zero | tr '\\0' x | md5sum"]))?;
     expected.stdout.truncate(32);
     expect_contains(&sum, &expected.stdout)
+}
+
+/// Its regions have their names and sizes, elsewhere; a camera's buffer comes from the camera's.
+pub fn a_board_that_qemu_lacks_runs_its_policy_on_the_virtual_one() -> Outcome {
+    let explain = format!(
+        "/vendor/bin/hw/{ALLOCATOR} explain --usage CAMERA_OUTPUT --format YCBCR_420_888 --size 1920x1080; \
+         cat /sys/kernel/dmaheap/camera*/size"
+    );
+    for (board, node) in [("hikey", "camera@30000000"), ("rpi4", "camera@10000000")] {
+        let result = run_tool(&["--board", board, "exec", "--", "sh", "-c", &explain])?;
+        expect_contains(&result.stderr, &format!("QEMU has no {board}"))?;
+        expect_contains(&result.stderr, &format!("{node} at 0x54000000"))?;
+        expect_contains(&result.stdout, &format!("{node} gives it"))?;
+        expect_contains(&result.stdout, "\n67108864\n")?;
+    }
+    Ok(())
 }
 
 /// A command that reads nothing is not held up by what nobody reads.

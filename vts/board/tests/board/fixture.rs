@@ -75,7 +75,7 @@ pub fn with_guest_of<T>(
 pub fn with_every_guest(mut look: impl FnMut(&mut Guest) -> Outcome) -> Outcome {
     let mut idle = lock(&IDLE);
     if idle.is_empty() {
-        idle.push((&boards::VIRT, boot(&Boot::default())?));
+        idle.push((&*boards::VIRT, boot(&Boot::default())?));
     }
     idle.iter_mut().try_for_each(|(_, guest)| look(guest))
 }
@@ -203,7 +203,7 @@ pub fn cross(
     tool: &str,
     arguments: impl FnOnce(&mut Command) -> &mut Command,
 ) -> Result<String, Failed> {
-    let mut command = Command::new(format!("{}{tool}", boards::VIRT.cross_compile));
+    let mut command = Command::new(format!("{}{tool}", boards::VIRT.target.cross_compile));
     let result = ran(arguments(&mut command))?;
     if result.code == Some(0) { Ok(result.stdout) } else { fail(result.stderr) }
 }

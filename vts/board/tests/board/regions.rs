@@ -15,7 +15,7 @@ use crate::fixture::{
 pub fn kernel_selftest_passes_on_every_heap() -> Outcome {
     let selftests = source::tree(&boards::VIRT)?.join("tools/testing/selftests");
     let program = scratch("selftest")?.join("dmabuf-heap");
-    let mut gcc = Command::new(format!("{}gcc", boards::VIRT.cross_compile));
+    let mut gcc = Command::new(format!("{}gcc", boards::VIRT.target.cross_compile));
     gcc.args(["-O2", "-static", "-I"]).arg(&selftests).arg("-o").arg(&program);
     let compiled = ran(gcc.arg(selftests.join("dmabuf-heaps/dmabuf-heap.c")))?;
     expect_eq("compiler", compiled.code, Some(0)).or(fail(compiled.stderr))?;

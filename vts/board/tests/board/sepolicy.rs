@@ -37,7 +37,7 @@ const ACTS: [&str; 4] = ["open", "ioctl", "read", "write"];
 type Permissions = BTreeSet<String>;
 
 pub fn kernel_and_policy_agree_on_every_domain_and_heap() -> Outcome {
-    let policy = compile(&vendor(), &scratch("sepolicy")?)?;
+    let policy = compile(&[vendor()], &scratch("sepolicy")?)?;
     let mut guest = boot(&Boot::default())?;
     // Only SELinux shall refuse.
     succeed(&mut guest, "chmod 0660 /dev/dma_heap/*")?;
@@ -163,7 +163,7 @@ fn service_label(name: &str) -> Result<String, Failed> {
 /// Domain by (add, find), for the instances that the manifest declares. Nobody registers what is a
 /// library; a client has it opened.
 pub fn services_are_added_by_the_allocator_and_found_by_its_clients() -> Outcome {
-    let policy = compile(&vendor(), &scratch("services")?)?;
+    let policy = compile(&[vendor()], &scratch("services")?)?;
     for (service, server) in [(ALLOCATOR, Some("hal_graphics_allocator_default")), (MAPPER, None)] {
         let label = service_label(service)?;
         for domain in DOMAINS {
@@ -219,7 +219,7 @@ const RULES: &str = "hal_graphics_allocator_default.te";
 
 /// Compiles a vendor policy and makes it the guest's.
 fn load(guest: &mut Guest, vendor: &Path) -> Outcome {
-    let policy = compile(vendor, &scratch("load")?)?;
+    let policy = compile(&[vendor.to_owned()], &scratch("load")?)?;
     guest.push(&policy, "/tmp/policy")?;
     succeed(guest, "cat /tmp/policy > /sys/fs/selinux/load").map(drop)
 }

@@ -72,7 +72,7 @@ fn source_of(bench: &Workbench) -> std::io::Result<std::path::PathBuf> {
 }
 
 fn undefined(module: &Path) -> Result<BTreeSet<String>, String> {
-    let mut nm = Command::new(format!("{}nm", boards::VIRT.cross_compile));
+    let mut nm = Command::new(format!("{}nm", boards::VIRT.target.cross_compile));
     let symbols = printed(nm.arg("-u").arg(module))?;
     let symbols = String::from_utf8_lossy(&symbols).into_owned();
     Ok(symbols
