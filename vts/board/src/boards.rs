@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, OnFile, Result};
 use crate::place::repository;
+use crate::sepolicy;
 
 /// Where the image has the heap policy: where the service looks for it.
 pub const POLICY: &str = "/vendor/etc/dmaheap/heaps.toml";
@@ -39,9 +40,11 @@ pub struct Board {
     pub policy: PathBuf,
     /// The device-tree overlay with its regions.
     pub overlay: PathBuf,
-    /// The vendor's ueventd lines.
+    /// The vendor's ueventd lines: this project's, and the board's own.
+    #[serde(default)]
     pub ueventd: Vec<PathBuf>,
-    /// The folders of the vendor's SELinux policy.
+    /// The folders of the vendor's SELinux policy, likewise.
+    #[serde(default)]
     pub sepolicy: Vec<PathBuf>,
     /// The tree that the overlay is laid over: the kernel's source of it, below `arch/<arch>/boot/dts`;
     /// QEMU's own for its machine where none is named.
@@ -162,7 +165,11 @@ impl Board {
         let mut board = read(&folder, "virt")?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         board.insert("name".to_owned(), Value::String(name.into_owned()));
-        serde_json::from_value(Value::Object(board)).map_err(|error| wrong(error.to_string()))
+        let mut board: Board = serde_json::from_value(Value::Object(board))
+            .map_err(|error| wrong(error.to_string()))?;
+        board.ueventd.insert(0, repository().join("service/etc/ueventd.rc"));
+        board.sepolicy.insert(0, sepolicy::vendor());
+        Ok(board)
     }
 
     /// Whether QEMU's machine is this board, and does not merely stand in for it.
@@ -282,8 +289,7 @@ mod tests {
             fs::write(folder.path().join(FILE), text).unwrap();
             Board::find(path).map_err(|error| error.to_string())
         };
-        let whole = "policy = 'heaps.toml'\noverlay = 'a.dtso'\nueventd = []\nsepolicy = ['.']\n\
-                     device_tree = 'b.dts'\n";
+        let whole = "policy = 'heaps.toml'\noverlay = 'a.dtso'\ndevice_tree = 'b.dts'\n";
         let board = say(whole).unwrap();
         assert!(!board.is_emulated());
         assert_eq!(board.overlay, folder.path().join("a.dtso"));

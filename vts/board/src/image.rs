@@ -93,6 +93,8 @@ pub fn pack(board: &Board, cache: &Cache, replace: &[(String, PathBuf)]) -> Resu
         let place = place.map_or(format!("/system/bin/{name}"), |(_, path)| (*path).to_owned());
         image.add_file(&source, &place)?;
     }
+    // Its commands for people.
+    image.put("/system/bin/allocator", Entry::Link { target: PROGRAMS[1].1.into() });
     image.add_configuration(board, folder.path())?;
     let manifests =
         MANIFESTS.map(|(from, name)| (name, chosen(name, repository().join(from).join(name))));

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The command line: the service itself, and three commands for people.
+//! The command line: the service itself, and four commands for people.
 
 mod arguments;
 mod check;
 mod explain;
+mod probe;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -33,6 +34,9 @@ usage: allocator [--policy FILE]
            it, also that each heap has a region, an owner, a label and the rules
            it needs, and no more of them, and each region a heap; device trees
            are blobs or sources, each laid over those before it
+       allocator probe [--out FOLDER]
+           a board's first files from what this device has: heaps.toml,
+           ueventd.rc, file_contexts and rules, with DECIDE where a person must
        allocator dump [--json]
            the state of the running service
 ";
@@ -57,6 +61,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
         Some("explain") => explain::run(arguments),
         Some("check") => check::run(arguments),
         Some("dump") => dump(arguments),
+        Some("probe") => probe::run(arguments),
         Some("help") => {
             std::io::stdout().write_all(HELP.as_bytes()).map_err(Into::into).map(|()| Outcome::Good)
         }

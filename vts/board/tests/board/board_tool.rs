@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use board::boards::ALLOCATOR;
+use board::repository;
 
 use crate::Outcome;
 use crate::fixture::{expect_contains, expect_eq, fail, overlay, ran, run_tool, scratch, tool};
@@ -58,6 +59,31 @@ pub fn a_board_that_qemu_lacks_runs_its_policy_on_the_virtual_one() -> Outcome {
         expect_contains(&result.stdout, "\n67108864\n")?;
     }
     Ok(())
+}
+
+/// The page is followed literally from an empty folder; what it shows of a command's output is there.
+pub fn six_files_take_a_new_board_to_a_clean_check() -> Outcome {
+    let board = scratch("six")?;
+    let page = fs::read_to_string(repository().join("service/template/README.md"))?;
+    let mut said = String::new();
+    for line in page.lines().filter_map(|line| line.strip_prefix("    ")) {
+        match line.strip_prefix("$ ") {
+            Some(command) => {
+                let mut sh = Command::new("sh");
+                sh.args(["-c", command]).env("BOARD", &board).current_dir(repository());
+                let result = ran(&mut sh)?;
+                said = result.stdout + &result.stderr;
+                // The one check that is to find something.
+                let is_first_check = said.contains("errors: 1, warnings: 0");
+                if result.code != Some(0) && !is_first_check {
+                    return fail(format!("{command}\n{said}"));
+                }
+            }
+            None if line.starts_with("adb ") => {}
+            None => expect_contains(&said, line)?,
+        }
+    }
+    expect_contains(&said, "codec@30000000")
 }
 
 /// A command that reads nothing is not held up by what nobody reads.

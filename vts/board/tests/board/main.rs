@@ -91,6 +91,7 @@ fn main() -> std::process::ExitCode {
             exec_passes_output_status_and_files_on,
             exec_passes_its_input_on,
             a_board_that_qemu_lacks_runs_its_policy_on_the_virtual_one,
+            six_files_take_a_new_board_to_a_clean_check,
             exec_ends_with_its_command_whatever_it_was_sent,
             exec_keeps_the_commands_status_when_a_pull_fails,
             exec_ends_with_127_for_a_missing_program,
