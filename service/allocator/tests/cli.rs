@@ -43,6 +43,8 @@ fn explain_answers_a_camera_hal_with_the_cameras_region_on_every_board() {
         ("hikey", "camera@30000000"),
         ("hikey960", "camera@60000000"),
         ("rpi4", "camera@10000000"),
+        ("imx8mm", "camera@98000000"),
+        ("pinephone", "camera@60000000"),
     ];
     for (board, region) in regions {
         for usage in [

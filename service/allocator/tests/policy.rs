@@ -16,8 +16,16 @@ const VIRT: &str = include_str!("../../etc/virt/heaps.toml");
 const HIKEY: &str = include_str!("../../etc/hikey/heaps.toml");
 const HIKEY960: &str = include_str!("../../etc/hikey960/heaps.toml");
 const RPI4: &str = include_str!("../../etc/rpi4/heaps.toml");
-const BOARDS: [(&str, &str); 4] =
-    [("virt", VIRT), ("hikey", HIKEY), ("hikey960", HIKEY960), ("rpi4", RPI4)];
+const IMX8MM: &str = include_str!("../../etc/imx8mm/heaps.toml");
+const PINEPHONE: &str = include_str!("../../etc/pinephone/heaps.toml");
+const BOARDS: [(&str, &str); 6] = [
+    ("virt", VIRT),
+    ("hikey", HIKEY),
+    ("hikey960", HIKEY960),
+    ("rpi4", RPI4),
+    ("imx8mm", IMX8MM),
+    ("pinephone", PINEPHONE),
+];
 
 fn virt() -> Policy {
     Policy::parse("heaps.toml", VIRT).unwrap().0

@@ -51,7 +51,12 @@ pub fn a_board_that_qemu_lacks_runs_its_policy_on_the_virtual_one() -> Outcome {
         "/vendor/bin/hw/{ALLOCATOR} explain --usage CAMERA_OUTPUT --format YCBCR_420_888 --size 1920x1080; \
          cat /sys/kernel/dmaheap/camera*/size"
     );
-    for (board, node) in [("hikey", "camera@30000000"), ("rpi4", "camera@10000000")] {
+    for (board, node) in [
+        ("hikey", "camera@30000000"),
+        ("rpi4", "camera@10000000"),
+        // With labels and rules of the board's own.
+        ("imx8mm", "camera@98000000"),
+    ] {
         let result = run_tool(&["--board", board, "exec", "--", "sh", "-c", &explain])?;
         expect_contains(&result.stderr, &format!("QEMU has no {board}"))?;
         expect_contains(&result.stderr, &format!("{node} at 0x54000000"))?;

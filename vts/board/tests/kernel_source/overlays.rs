@@ -26,6 +26,16 @@ fn the_chain_of_raspberry_pi_4_is_whole_over_the_kernels_device_tree() -> Outcom
     check("rpi4", "camera@10000000")
 }
 
+#[test]
+fn the_chain_of_imx8mm_is_whole_over_the_kernels_device_tree() -> Outcome {
+    check("imx8mm", "camera@98000000")
+}
+
+#[test]
+fn the_chain_of_pinephone_is_whole_over_the_kernels_device_tree() -> Outcome {
+    check("pinephone", "camera@60000000")
+}
+
 /// The board's files have nothing wrong, neither beside the tree that fdtoverlay makes, of a base with
 /// symbols or without, nor beside the two trees that it is made of; beside the base alone they have.
 fn check(board: &str, camera: &str) -> Outcome {
