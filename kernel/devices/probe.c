@@ -10,8 +10,10 @@
  * /dev/dmabuf_probe has no IOMMU: what it sees is physical memory, as displays
  * without one do. /dev/dmabuf_probe_pci stands for a GPU: it is QEMU's "edu",
  * a PCI device, which is behind an IOMMU if the machine has one.
+ * /dev/dmabuf_probe_bus is there if the device tree has a node "dmaheap,probe":
+ * it reaches what the dma-ranges of its bus say.
  *
- * Protocol of both: write a file descriptor's number as text, then read one
+ * Protocol of all: write a file descriptor's number as text, then read one
  * line "<address> <length>" in hexadecimal per DMA segment.
  */
 
@@ -22,8 +24,10 @@
 #include <linux/kstrtox.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
+#include <linux/mod_devicetable.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/platform_device.h>
 #include <linux/seq_buf.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -221,6 +225,31 @@ static struct pci_driver probe_pci_driver = {
 };
 builtin_pci_driver(probe_pci_driver);
 #endif
+
+static struct probe probe_bus = { .misc.name = "dmabuf_probe_bus" };
+
+static int probe_bus_probe(struct platform_device *pdev)
+{
+	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
+	probe_bus.dev = &pdev->dev;
+	probe_bus.misc.parent = &pdev->dev;
+	return probe_register(&probe_bus);
+}
+
+static const struct of_device_id probe_bus_ids[] = {
+	{ .compatible = "dmaheap,probe" },
+	{ }
+};
+
+static struct platform_driver probe_bus_driver = {
+	.probe = probe_bus_probe,
+	.driver = {
+		.name = "dmabuf_probe_bus",
+		.of_match_table = probe_bus_ids,
+		.suppress_bind_attrs = true,
+	},
+};
+builtin_platform_driver(probe_bus_driver);
 
 static struct probe probe_platform = { .misc.name = "dmabuf_probe" };
 

@@ -11,6 +11,7 @@ mod demonstration;
 mod fixture;
 mod kunit;
 mod mutants;
+mod reach;
 mod regions;
 mod screen;
 mod sepolicy;
@@ -65,6 +66,10 @@ fn main() -> std::process::ExitCode {
             newer_in_tree_heap_keeps_all_areas,
             region_that_large_pages_misalign_is_reported,
             uncached_twin_shares_its_regions_memory,
+        }
+        reach::{
+            device_of_30_bits_takes_what_it_reaches_without_a_bounce,
+            heap_that_a_device_of_30_bits_does_not_reach_is_found,
         }
         screen::{
             shows_the_frame_that_was_drawn,
