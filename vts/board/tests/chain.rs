@@ -33,7 +33,29 @@ const HEAPS: &str = "service/etc/virt/heaps.toml";
 const TREE: &str = "kernel/board/virt.dtso";
 
 /// Name, file, text in it (empty for its end), what it becomes, and who must notice.
-const VIOLATIONS: [(&str, &str, &str, &str, By); 25] = [
+const VIOLATIONS: [(&str, &str, &str, &str, By); 28] = [
+    (
+        "a new heap for developers' builds, open to apps, on a line with its rule",
+        DEVICE,
+        "",
+        "userdebug_or_eng(`type dmabuf_new_heap_device, dmabuf_heap_device_type, dev_type; allow \
+         hal_power_default dmabuf_new_heap_device:chr_file { open read ioctl };')",
+        Check(DEVICE, "no neverallow rule guards dmabuf_new_heap_device"),
+    ),
+    (
+        "an app on the camera's heap in developers' builds",
+        CAMERA,
+        "",
+        "userdebug_or_eng(`allow untrusted_app dmabuf_camera_heap_device:chr_file open;')",
+        Neverallow,
+    ),
+    (
+        "a rule with a slip of the pen",
+        CAMERA,
+        "allow hal_camera_default dmabuf",
+        "alow hal_camera_default dmabuf",
+        Compiler("alow"),
+    ),
     (
         "an app on the default CMA heap",
         TE,
@@ -249,16 +271,15 @@ impl Copy {
     }
 }
 
-/// Most attributes' members come from macros, of which `check` follows two: whom it does not know, it
-/// says.
+/// Attributes' members come from the platform's macros; of one that has none here, `check` says so.
 #[test]
 fn rules_for_attributes_that_macros_give_are_findings() {
-    for attribute in ["appdomain", "netdomain"] {
+    for (attribute, member) in [("appdomain", "untrusted_app"), ("netdomain", "netdomain")] {
         let copy = Copy::new();
         let rule = format!("allow {attribute} dmabuf_camera_heap_device:chr_file ioctl;");
         inject(&copy.path(CAMERA), "", &rule);
         let found = copy.check();
-        let words = format!("{attribute} may use dmabuf_camera_heap_device");
+        let words = format!("{member} may use dmabuf_camera_heap_device");
         assert!(found.contains(&words), "{attribute}:\n{found}");
     }
 }

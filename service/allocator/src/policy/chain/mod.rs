@@ -12,11 +12,11 @@ mod blob;
 mod contexts;
 mod regions;
 mod rules;
+mod statement;
 mod tree;
 mod ueventd;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::PathBuf;
 
 use dmaheap_dmabuf::node::FOLDER;
@@ -25,7 +25,7 @@ use super::heaps::Spec;
 use super::model::Policy;
 use super::read;
 use super::source::{self, Source};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::finding::{Findings, Severity};
 use contexts::Contexts;
 use rules::Rules;
@@ -50,6 +50,14 @@ const BUILT_IN: [&str; 3] = ["system", "system-uncached", "default_cma_region"];
 /// it, which many of its domains open.
 fn is_platforms(node: &str) -> bool {
     node == "system" || node.starts_with("system-")
+}
+
+/// What a node has that no line gives a label.
+const UNLABELLED: &str = "dmabuf_heap_device";
+
+/// Whether a label is the platform's: for those, and for what has no other.
+fn is_systems(label: &str) -> bool {
+    label == UNLABELLED || label.starts_with("dmabuf_system")
 }
 
 /// The files of a board besides its policy file. What is not given is not
@@ -79,8 +87,9 @@ pub fn check(policy: &Policy, file: &str, text: &str, board: &Board) -> Result<V
     }
     if !board.sepolicy.is_empty() {
         let contexts = Contexts::parse(&read_all(&contexts_in(&board.sepolicy))?);
-        let rules = Rules::parse(&read_all(&rules_in(&board.sepolicy)?)?);
+        let rules = Rules::read(&board.sepolicy)?;
         chain.labels(policy, &contexts, &rules);
+        chain.rules(&rules);
     }
     Ok(chain.found.into_values().collect())
 }
@@ -102,21 +111,6 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Text>> {
 fn contexts_in(folders: &[PathBuf]) -> Vec<PathBuf> {
     let files = folders.iter().map(|folder| folder.join("file_contexts"));
     files.filter(|file| file.exists()).collect()
-}
-
-fn rules_in(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = BTreeSet::new();
-    for folder in folders {
-        let unreadable = |cause| Error::File { path: folder.clone(), cause };
-        for entry in fs::read_dir(folder).map_err(unreadable)?.flatten() {
-            let path = entry.path();
-            let is_rules = path.extension().is_some_and(|extension| extension == "te");
-            if is_rules || path.ends_with("attributes") {
-                files.insert(path);
-            }
-        }
-    }
-    Ok(files.into_iter().collect())
 }
 
 /// The nodes of all heaps, each with the heap that names it.
@@ -186,7 +180,7 @@ impl Chain<'_> {
             if !seen.insert((label.to_owned(), heap.name.clone())) {
                 continue;
             }
-            if label == "dmabuf_heap_device" {
+            if label == UNLABELLED {
                 self.error(
                     self.place(heap, "nodes"),
                     format!("{path} has the platform's default label, which opens no heap"),
@@ -195,6 +189,32 @@ impl Chain<'_> {
                 continue;
             }
             self.label(heap, label, place, rules);
+        }
+    }
+
+    /// What holds of the rules whatever the policy says: each is understood, and no heap's type is
+    /// left for a later rule to open.
+    fn rules(&mut self, rules: &Rules) {
+        for (statement, place) in &rules.unknown {
+            self.note(
+                Severity::Warning,
+                place.clone(),
+                format!("this may be a rule, and is not understood: {}", statement.trim_end()),
+                "mend it; of a macro, name the folder that defines it before this one".to_owned(),
+            );
+        }
+        for (label, place) in rules.having(ATTRIBUTE) {
+            if !is_systems(label) && !rules.is_guarded(label) {
+                self.error(
+                    place.clone(),
+                    format!(
+                        "no neverallow rule guards {label}: a later rule may open it to anybody"
+                    ),
+                    format!(
+                        "neverallow {{ domain -{DOMAIN} }} {label}:chr_file {{ open read ioctl }};"
+                    ),
+                );
+            }
         }
     }
 
@@ -219,7 +239,7 @@ impl Chain<'_> {
             );
         }
         // The platform shares its own heaps as it likes.
-        if label.starts_with("dmabuf_system") {
+        if is_systems(label) {
             if heap.contiguous {
                 self.error(
                     place.clone(),

@@ -1,61 +1,128 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `.te` files, as far as the access to a heap's node is concerned: types,
-//! attributes, and allow rules on character devices. Permission macros are known
-//! by what they stand for, and of those that give a domain its attributes the two
-//! of HALs. The platform has more, `app_domain()` say: an attribute that comes
-//! only from them has no members here, and a rule for it is for whoever has it.
+//! attributes, and rules on character devices.
+//!
+//! What is read is m4's output, so that macros and conditions mean here what they
+//! mean to the policy's own build: those of the platform, if its folder is given,
+//! and of the few that every vendor uses, else, a stand-in. A statement that is
+//! not understood is said to be so: it may be a rule.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
 
-use super::{Place, Text};
-
-/// What reading and writing macros of the platform contain, as far as it
-/// matters here: the permissions that use a device.
-const MACROS: [(&str, &[&str]); 4] = [
-    ("r_file_perms", &["open", "read", "ioctl", "map", "lock"]),
-    ("w_file_perms", &["open", "append", "write", "map", "lock"]),
-    ("rw_file_perms", &["open", "read", "ioctl", "append", "write", "map", "lock"]),
-    ("create_file_perms", &["open", "read", "ioctl", "append", "write", "map", "lock"]),
-];
+use super::Place;
+use super::statement::{Set, expanded, set, statements, tokens};
+use crate::error::{Error, Result};
 
 /// All permissions that use a device, which is what `*` comes to.
 const USES: [&str; 7] = ["open", "read", "ioctl", "append", "write", "map", "lock"];
 
+/// What else a policy says, that grants nobody a node.
+const OTHERS: [&str; 19] = [
+    "allowxperm",
+    "attribute",
+    "auditallow",
+    "auditallowxperm",
+    "bool",
+    "dontaudit",
+    "dontauditxperm",
+    "expandattribute",
+    "genfscon",
+    "neverallowxperm",
+    "permissive",
+    "range_transition",
+    "role",
+    "role_transition",
+    "roleattribute",
+    "type_change",
+    "type_member",
+    "type_transition",
+    "typealias",
+];
+
 /// All rules of a policy.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
-    /// Types, with their attributes.
-    types: BTreeMap<String, BTreeSet<String>>,
-    allows: Vec<Allow>,
+    types: BTreeMap<String, Type>,
+    allows: Vec<Rule>,
+    neverallows: Vec<Rule>,
+    /// What is not understood.
+    pub unknown: Vec<(String, Place)>,
 }
 
+#[derive(Debug, Default)]
+struct Type {
+    attributes: BTreeSet<String>,
+    /// Where it is declared, if it is.
+    place: Option<Place>,
+}
+
+/// About the use of character devices.
 #[derive(Debug)]
-struct Allow {
-    sources: Vec<String>,
-    targets: Vec<String>,
-    permissions: BTreeSet<String>,
+struct Rule {
+    sources: Set,
+    targets: Set,
+    permissions: BTreeSet<&'static str>,
     place: Place,
 }
 
 impl Rules {
-    pub fn parse(files: &[Text]) -> Rules {
+    /// Those of the folders' `.te` files, in the order of the folders; the platform's first.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a folder that cannot be read, and for what m4 refuses.
+    pub fn read(folders: &[PathBuf]) -> Result<Rules> {
+        let (mut macros, mut files) = (Vec::new(), Vec::new());
+        for folder in folders {
+            let unreadable = |cause| Error::File { path: folder.clone(), cause };
+            let mut own: Vec<_> =
+                fs::read_dir(folder).map_err(unreadable)?.flatten().map(|e| e.path()).collect();
+            own.sort();
+            let is = |path: &PathBuf, ending: &str| path.to_string_lossy().ends_with(ending);
+            macros.extend(own.iter().filter(|path| is(path, "_macros")).cloned());
+            files.extend(own.iter().filter(|path| path.ends_with("attributes")).cloned());
+            files.extend(own.into_iter().filter(|path| is(path, ".te")));
+        }
+        macros.append(&mut files);
+        let expanded = expanded(&macros);
+        let path = || folders.first().cloned().unwrap_or_default();
+        let expanded = expanded.map_err(|cause| Error::File { path: path(), cause })?;
+        Ok(Rules::parse(&expanded))
+    }
+
+    /// Of m4's output.
+    fn parse(text: &str) -> Rules {
         let mut rules = Rules::default();
-        for (file, text) in files {
-            for (line, statement) in statements(text) {
-                rules.add(&statement, Place { file: file.clone(), line });
-            }
+        for (statement, place) in statements(text) {
+            rules.add(&statement, place);
         }
         rules
     }
 
     /// Whether the type is declared.
     pub fn has_type(&self, name: &str) -> bool {
-        self.types.contains_key(name)
+        self.types.get(name).is_some_and(|known| known.place.is_some())
     }
 
     /// Whether the type has the attribute.
     pub fn is(&self, name: &str, attribute: &str) -> bool {
-        self.types.get(name).is_some_and(|attributes| attributes.contains(attribute))
+        self.types.get(name).is_some_and(|known| known.attributes.contains(attribute))
+    }
+
+    /// The declared types that have the attribute.
+    pub fn having(&self, attribute: &str) -> impl Iterator<Item = (&String, &Place)> {
+        let types =
+            self.types.iter().filter(move |(_, known)| known.attributes.contains(attribute));
+        types.filter_map(|(name, known)| Some((name, known.place.as_ref()?)))
+    }
+
+    /// Whether a rule that nothing may undo is about opening nodes of just this type: what the
+    /// platform forbids its own domains for all of them says nothing of the vendor's.
+    pub fn is_guarded(&self, label: &str) -> bool {
+        let about = |rule: &&Rule| rule.permissions.contains("open");
+        let mut rules = self.neverallows.iter().filter(about);
+        rules.any(|rule| rule.targets.words.iter().any(|word| word == label))
     }
 
     /// What `domain` may do with nodes of the type `label`.
@@ -63,7 +130,7 @@ impl Rules {
         let rules = self.allows.iter().filter(|allow| {
             self.in_set(domain, &allow.sources) && self.in_set(label, &allow.targets)
         });
-        rules.flat_map(|allow| &allow.permissions).map(String::as_str).collect()
+        rules.flat_map(|allow| &allow.permissions).copied().collect()
     }
 
     /// Every domain that may use nodes of the type `label`, by which rule.
@@ -81,8 +148,8 @@ impl Rules {
     pub fn unknown_users(&self, label: &str) -> BTreeSet<(&String, &Place)> {
         let mut users = BTreeSet::new();
         for allow in self.allows.iter().filter(|allow| self.in_set(label, &allow.targets)) {
-            let unknown = allow.sources.iter().filter(|word| {
-                !word.starts_with(['-', '*', '~'])
+            let unknown = allow.sources.words.iter().filter(|word| {
+                !word.starts_with(['-', '*'])
                     && !self.types.keys().any(|name| name == *word || self.is(name, word))
             });
             users.extend(unknown.map(|word| (word, &allow.place)));
@@ -91,138 +158,76 @@ impl Rules {
     }
 
     /// Whether a set such as `{ domain -init }` covers the type.
-    fn in_set(&self, name: &str, set: &[String]) -> bool {
+    fn in_set(&self, name: &str, set: &Set) -> bool {
         let is = |word: &str| word == "*" || word == name || self.is(name, word);
-        let excluded = set.iter().filter_map(|word| word.strip_prefix('-')).any(is);
-        !excluded && set.iter().any(|word| is(word))
+        let words = || set.words.iter();
+        let excluded = words().filter_map(|word| word.strip_prefix('-')).any(is);
+        let named = !excluded && words().any(|word| is(word));
+        named != set.complement
     }
 
     fn add(&mut self, statement: &str, place: Place) {
-        let words: Vec<String> = words(statement);
-        let mut rest = words.iter().map(String::as_str);
-        match rest.next() {
+        let all = tokens(statement);
+        let mut tokens = all.iter().map(String::as_str);
+        match tokens.next() {
             Some("type") => {
-                let Some(name) = rest.next() else { return };
-                let attributes = rest.filter(|word| *word != "alias").map(str::to_owned);
-                self.types.entry(name.to_owned()).or_default().extend(attributes);
+                let Some(name) = tokens.next() else { return };
+                let known = self.types.entry(name.to_owned()).or_default();
+                known.attributes.extend(tokens.filter(|word| *word != "alias").map(str::to_owned));
+                known.place = Some(place);
             }
             Some("typeattribute") => {
-                let Some(name) = rest.next() else { return };
-                self.types.entry(name.to_owned()).or_default().extend(rest.map(str::to_owned));
+                let Some(name) = tokens.next() else { return };
+                let known = self.types.entry(name.to_owned()).or_default();
+                known.attributes.extend(tokens.map(str::to_owned));
             }
-            Some(role @ ("hal_server_domain" | "hal_client_domain")) => {
-                let (Some(name), Some(hal)) = (rest.next(), rest.next()) else { return };
-                let attributes = self.types.entry(name.to_owned()).or_default();
-                match role {
-                    "hal_server_domain" => {
-                        attributes.extend([hal.to_owned(), format!("{hal}_server")]);
-                    }
-                    _ => attributes.extend([format!("{hal}_client")]),
-                }
-            }
-            Some("allow") => self.allows.extend(allow(statement, place)),
-            _ => {}
+            Some(kind @ ("allow" | "neverallow")) => match rule(&mut tokens, &place) {
+                None => self.unknown.push((statement.to_owned(), place)),
+                Some(about) if about.permissions.is_empty() => {}
+                Some(about) if kind == "allow" => self.allows.push(about),
+                Some(about) => self.neverallows.push(about),
+            },
+            Some(other) if OTHERS.contains(&other) => {}
+            _ => self.unknown.push((statement.to_owned(), place)),
         }
     }
 }
 
-/// `allow SOURCES TARGETS:CLASSES PERMISSIONS`, if it is about using a
-/// character device.
-fn allow(statement: &str, place: Place) -> Option<Allow> {
-    let (left, right) = statement.strip_prefix("allow")?.split_once(':')?;
-    let (sources, targets) = two_sets(left)?;
-    let (classes, permissions) = two_sets(right)?;
-    if !classes.iter().any(|class| class == "chr_file" || class.ends_with("file_class_set")) {
+/// `SOURCES TARGETS:CLASSES PERMISSIONS`, of which those that use character devices
+/// are kept.
+fn rule<'t>(tokens: &mut impl Iterator<Item = &'t str>, place: &Place) -> Option<Rule> {
+    let (sources, targets) = (set(tokens)?, set(tokens)?);
+    if tokens.next() != Some(":") {
         return None;
     }
-    let permissions = expand(&permissions);
-    (!permissions.is_empty()).then_some(Allow { sources, targets, permissions, place })
-}
-
-/// Two sets behind one another; each is a word or words in braces.
-fn two_sets(text: &str) -> Option<(Vec<String>, Vec<String>)> {
-    let text = text.trim();
-    let end = match text.find('{') {
-        Some(0) => text.find('}')?.checked_add(1)?,
-        _ => text.find([' ', '\t', '\n'])?,
+    let (classes, permissions) = (set(tokens)?, set(tokens)?);
+    let has = |set: &Set, wanted: &str| {
+        set.complement != set.words.iter().any(|word| word == wanted || word == "*")
     };
-    let (first, second) = text.split_at_checked(end)?;
-    let second = second.trim();
-    let complement = second.strip_prefix('~').map(words);
-    let second = match complement {
-        // All but these; whether any of them uses a device is looked at below.
-        Some(without) => USES
-            .iter()
-            .filter(|used| !without.iter().any(|word| word == *used))
-            .map(|used| (*used).to_owned())
-            .collect(),
-        None => words(second),
-    };
-    Some((words(first), second))
-}
-
-/// Those of the permissions that use a device.
-fn expand(permissions: &[String]) -> BTreeSet<String> {
-    let mut expanded = BTreeSet::new();
-    for word in permissions {
-        let known = MACROS.iter().find(|(name, _)| name == word).map(|(_, uses)| *uses);
-        let uses: &[&str] = if word == "*" { &USES } else { known.unwrap_or_default() };
-        expanded.extend(uses.iter().map(|used| (*used).to_owned()));
-        if USES.contains(&word.as_str()) {
-            expanded.insert(word.clone());
-        }
-    }
-    expanded
-}
-
-fn words(text: &str) -> Vec<String> {
-    let is_space = |c: char| c.is_whitespace() || "{}(),;`'".contains(c);
-    // Of a condition within a set, what it holds counts.
-    let counts = |word: &&str| !word.is_empty() && *word != "userdebug_or_eng";
-    text.split(is_space).filter(counts).map(str::to_owned).collect()
-}
-
-/// What the statements that matter here begin with.
-const BEGINNINGS: [&str; 2] = ["allow ", "type"];
-
-/// Statements with the line they begin on. One ends with its semicolon, or, a
-/// macro's call, with its line.
-fn statements(text: &str) -> Vec<(usize, String)> {
-    let mut statements = Vec::new();
-    let mut open: Option<(usize, String)> = None;
-    for (line, content) in (1..).zip(text.lines()) {
-        let content = content.split('#').next().unwrap_or_default();
-        // A statement that a macro takes in quotes begins anew.
-        let inside = content.rsplit_once('`').map(|(_, inside)| inside.trim());
-        let begins =
-            |text: &&str| text.is_empty() || BEGINNINGS.iter().any(|b| text.starts_with(b));
-        let quoted = inside.filter(begins);
-        let content = quoted.unwrap_or(content.trim());
-        if quoted.is_some() {
-            open = None;
-        }
-        if content.is_empty() {
-            continue;
-        }
-        let (begun, mut statement) = open.take().unwrap_or((line, String::new()));
-        statement.push_str(content);
-        statement.push(' ');
-        let is_call = content.ends_with(')') && begun == line;
-        if content.ends_with(';') || is_call {
-            statements.push((begun, statement));
-        } else {
-            open = Some((begun, statement));
-        }
-    }
-    statements
+    let of_devices = has(&classes, "chr_file") || has(&classes, "file_class_set");
+    let uses = USES.into_iter().filter(|used| of_devices && has(&permissions, used));
+    Some(Rule { sources, targets, permissions: uses.collect(), place: place.clone() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Of a folder with one file.
     fn rules(text: &str) -> Rules {
-        Rules::parse(&[("x.te".to_owned(), text.to_owned())])
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("x.te"), text).unwrap();
+        Rules::read(&[folder.path().to_owned()]).unwrap()
+    }
+
+    /// By their names and lines.
+    fn told(users: BTreeSet<(&String, &Place)>) -> Vec<(String, usize)> {
+        let each = users.into_iter().map(|(name, place)| (name.clone(), place.line));
+        each.collect()
+    }
+
+    fn one(name: &str, line: usize) -> Vec<(String, usize)> {
+        vec![(name.to_owned(), line)]
     }
 
     #[test]
@@ -232,16 +237,15 @@ mod tests {
              type cam, domain;\n\
              type app, domain;\n\
              hal_server_domain(cam, hal_camera)\n\
-             allow { domain -app } {\n  heaps\n}:chr_file r_file_perms; # all but apps\n\
+             allow { domain -app } {\n  heaps\n}:chr_file { rw_file_perms }; # all but apps\n\
              allow app heap:chr_file { getattr };\n",
         );
         assert!(rules.has_type("heap") && rules.is("heap", "heaps"));
         assert!(rules.is("cam", "hal_camera_server"));
         assert!(rules.granted("cam", "heap").contains("ioctl"));
         assert!(rules.granted("app", "heap").is_empty());
-        let users: Vec<_> = rules.users("heap").into_iter().collect();
-        let place = Place { file: "x.te".into(), line: 5 };
-        assert_eq!(users, [(&"cam".to_owned(), &place)]);
+        assert_eq!(told(rules.users("heap")), one("cam", 5));
+        assert_eq!(rules.unknown, []);
     }
 
     #[test]
@@ -261,21 +265,46 @@ mod tests {
              allow { appdomain -shell cam } dev_type:chr_file ioctl;\n\
              allow domain heap:chr_file open;\n",
         );
-        let unknown: Vec<_> = rules.unknown_users("heap").into_iter().collect();
-        assert_eq!(unknown, [(&"appdomain".to_owned(), &Place { file: "x.te".into(), line: 4 })]);
+        assert_eq!(told(rules.unknown_users("heap")), one("appdomain", 4));
+        let [(call, place)] = &rules.unknown[..] else { panic!("{:?}", rules.unknown) };
+        assert_eq!((call.trim(), place.line), ("app_domain(untrusted_app)", 3));
     }
 
     #[test]
     fn rules_inside_of_macros_count() {
         let rules = rules(
-            "type heap;\ntype a, domain;\ntype b, domain;\ntype c, domain;\n\
+            "type heap;\ntype a, domain;\ntype b, domain;\ntype c, domain;\ntype d, domain;\n\
+             define(`mine', `allow $1 heap:chr_file open;')\n\
              userdebug_or_eng(`\n  allow a heap:chr_file open;\n')\n\
-             ifdef(`x', `allow b heap:chr_file open;')\n\
-             allow { domain -a userdebug_or_eng(`-b') } heap:chr_file read;\n",
+             ifdef(`x', `', `allow b heap:chr_file open;') mine(d)\n\
+             allow { domain -a userdebug_or_eng(`-b') -d } heap:chr_file read;\n",
         );
         assert!(rules.unknown_users("heap").is_empty());
-        let names: Vec<_> = rules.users("heap").into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["a", "b", "c"]);
+        // Of what a macro takes, the line of its call.
+        let places = [("a", 7), ("b", 10), ("c", 11), ("d", 10)];
+        assert_eq!(told(rules.users("heap")), places.map(|(name, line)| (name.to_owned(), line)));
+    }
+
+    #[test]
+    fn several_statements_of_a_line_are_several() {
+        let rules = rules("type heap; type a, domain; allow a heap:chr_file open; alow a b:c d;\n");
+        assert_eq!(told(rules.users("heap")), one("a", 1));
+        assert_eq!(rules.unknown.len(), 1, "{:?}", rules.unknown);
+    }
+
+    #[test]
+    fn a_type_is_guarded_by_what_forbids_to_open_it() {
+        let rules = rules(
+            "type one, heaps;\ntype two, heaps;\ntype three, heaps;\n\
+             neverallow { domain -cam } { one }:chr_file { open read };\n\
+             neverallow coredomain heaps:chr_file open;\n\
+             neverallow domain three:chr_file write;\n",
+        );
+        assert_eq!(
+            ["one", "two", "three"].map(|label| rules.is_guarded(label)),
+            [true, false, false]
+        );
+        assert_eq!(rules.having("heaps").count(), 3);
     }
 
     #[test]
