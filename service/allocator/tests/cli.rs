@@ -266,3 +266,32 @@ fn wrong_words_are_named() {
         assert!(said.contains(complaint), "{line}: {said}");
     }
 }
+
+/// A preview and a recording of ten frames each, and an app's stills between them.
+#[test]
+fn explain_says_how_large_regions_must_be_for_a_list_of_buffers() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("budget.toml");
+    let of = |what: &str, size: &str, count: u32| {
+        format!(
+            "[[buffers]]\nwhat = \"{what}\"\nusage = \"CAMERA_OUTPUT\"\nformat = \"NV12\"\n\
+             size = \"{size}\"\ncount = {count}\n"
+        )
+    };
+    let budget = |stills| of("video", "1920x1080", 10) + &of("stills", "3840x2160", stills);
+    let ask = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        allocator(&format!("explain --policy VIRT --budget {}", file.display()))
+    };
+    let output = ask(&budget(1));
+    let said = text(&output.stdout);
+    for part in ["heap     camera\n", "10 x video, 3040 KiB each", "region   64 MiB: enough"] {
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+    }
+    assert!(output.status.success());
+    let output = ask(&budget(3));
+    let said = text(&output.stdout);
+    assert!(said.contains("region   64 MiB: too small") && !output.status.success(), "{said}");
+    let output = ask(&budget(1).replace("NV12", "NV99"));
+    assert!(text(&output.stderr).contains("budget.toml: video: "), "{}", text(&output.stderr));
+}

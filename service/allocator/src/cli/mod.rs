@@ -28,6 +28,9 @@ usage: allocator [--policy FILE]
            which rule, heap and layout a buffer would get, and why, if this
            caller asks (else somebody of no class); on a device it also tries
            to allocate one
+       allocator explain --budget FILE [--as ...] [--policy FILE]
+           how large each region must be for a list of buffers, each
+           [[buffers]] with what, usage, format, size and count; not on a device
        allocator check [--json] [--sepolicy DIR]... [--ueventd FILE]...
                        [--device-tree FILE]... FILE...
            validate policy files; with a board's other files, which are not on

@@ -114,6 +114,7 @@ const CARGOS_OWN: [(&str, &str); 4] = [
     // The interfaces and libbinder_rs.
     ("aidl", "rsbinder"),
     // The commands of the host.
+    ("service/allocator", "fastrand"),
     ("service/allocator", "regex"),
     // For the virtual board's own programs.
     ("vts/suite", "rsbinder"),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `allocator explain`: what would become of a request, and why.
 
+#[cfg(feature = "host")]
+mod budget;
 mod text;
 
 use std::io::Write;
@@ -100,8 +102,13 @@ struct LimitReport {
 pub(super) fn run(mut arguments: Arguments) -> Done {
     let json = arguments.flag("--json");
     let policy = load_policy(&mut arguments)?;
-    let descriptor = descriptor(&mut arguments, &policy)?;
     let asker = Asker::parse(&mut arguments)?;
+    #[cfg(feature = "host")]
+    if let Some(file) = arguments.option("--budget")? {
+        arguments.finish()?;
+        return budget::run(&file, &policy, &asker);
+    }
+    let descriptor = descriptor(&mut arguments, &policy)?;
     arguments.finish()?;
     let request = Request::new(&descriptor, policy.vendor_bits())?;
     let on_device = Path::new(FOLDER).is_dir();
