@@ -5,8 +5,9 @@
 //! and what is cleared by a host's fast memory counts as much as on a board. What they cannot show is
 //! waiting; `--wall` measures time.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use board::boards::{self, ALLOCATOR, POLICY};
@@ -15,27 +16,32 @@ use board_channel::wire::Exit;
 use clap::Args;
 use comfy_table::{Table, presets};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::floor;
 
 /// What gives the installed policy a reserve: screens, and their metadata.
 const RESERVES: [(&str, &str); 2] =
     [("framebuffer", "reserve = [\"3 x 8100 KiB\"]"), ("system", "reserve = [\"8 x 4 KiB\"]")];
 
+/// How much a median may rise, in per cent: more than two runs of the same program differ by.
+const MOST_WORSE: f64 = 1.0;
+
 /// One operation, done by ours and by what it is compared to, as suite-bench prints it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Comparison {
-    name: String,
-    ours: Series,
-    baseline: Series,
+    pub name: String,
+    pub ours: Series,
+    pub baseline: Series,
     /// How large the ratio of the medians may be.
-    target: Option<f64>,
+    pub target: Option<f64>,
 }
 
 /// Measurements of one operation by what it was done: nanoseconds of the guest's clock.
 #[derive(Debug, Clone, Deserialize)]
-struct Series {
-    label: String,
-    nanos: Vec<u64>,
+pub struct Series {
+    pub label: String,
+    pub nanos: Vec<u64>,
 }
 
 /// What `bench` takes.
@@ -47,6 +53,9 @@ pub struct Bench {
     /// Boots whose measurements are pooled
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     boots: u32,
+    /// An earlier bench.json: fail if a median of ours is more than 1 % above what it was there
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
     /// Groups to measure
     #[arg(default_values = ["heaps", "allocator", "mapper", "callers", "reserve"])]
     groups: Vec<String>,
@@ -56,13 +65,24 @@ impl Bench {
     /// Measures, prints a table, writes `target/board/bench.json`. A missed target is shown and
     /// does not fail.
     pub fn run(self, install: bool) -> Result<ExitCode> {
+        let before = self.compare.as_deref().map(medians).transpose()?;
         let mut pooled: Vec<Comparison> = Vec::new();
+        let mut floor = None;
         for boot in 1..=self.boots {
             eprintln!("boot {boot} of {}", self.boots);
             let boot = Boot { install, counting: !self.wall, ..Boot::default() };
             let mut guest = Guest::boot(&boards::VIRT_BENCH, &boot)?;
             for group in &self.groups {
-                pool(&mut pooled, measure(&mut guest, group)?);
+                let measured = measure(&mut guest, group)?;
+                if group == "allocator" {
+                    let built = match floor.take() {
+                        Some(built) => built,
+                        None => floor::build(&boards::VIRT_BENCH)?,
+                    };
+                    let beside = floor::measure(&mut guest, floor.insert(built), &measured)?;
+                    pool(&mut pooled, beside);
+                }
+                pool(&mut pooled, measured);
             }
         }
         let unit = if self.wall { "µs" } else { "thousand instructions" };
@@ -72,8 +92,38 @@ impl Bench {
         write(&folder, &file, &pooled)
             .map_err(|e| Error::Usage(format!("cannot write {}: {e}", file.display())))?;
         println!("{} boots; all measurements: target/board/bench.json", self.boots);
-        Ok(ExitCode::SUCCESS)
+        let worse = before.map_or(Vec::new(), |before| worse(&pooled, &before));
+        worse.iter().for_each(|line| println!("{line}"));
+        Ok(if worse.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// The median of ours in each row of an earlier run, by its name and who did it.
+fn medians(file: &Path) -> Result<BTreeMap<(String, String), u64>> {
+    let wrong = |why: String| Error::Usage(format!("{}: {why}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let rows: Vec<Value> = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let row = |row: &Value| {
+        let name = row["name"].as_str()?.to_owned();
+        Some(((name, row["ours"]["label"].as_str()?.to_owned()), row["ours"]["p50"].as_u64()?))
+    };
+    rows.iter()
+        .map(|one| row(one).ok_or_else(|| wrong(format!("no row of bench: {one}"))))
+        .collect()
+}
+
+/// What is slower than it was, a line each.
+fn worse(all: &[Comparison], before: &BTreeMap<(String, String), u64>) -> Vec<String> {
+    let line = |one: &Comparison| {
+        let then = *before.get(&(one.name.clone(), one.ours.label.clone()))?;
+        let now = Spread::new(&one.ours).p50;
+        let rise = (ratio(now, then) - 1.0) * 100.0;
+        (rise > MOST_WORSE)
+            .then(|| format!("{}, {}: {then} → {now}, +{rise:.1} %", one.name, one.ours.label))
+    };
+    let mut lines: Vec<String> = all.iter().filter_map(line).collect();
+    lines.dedup();
+    lines
 }
 
 /// Measures a group; the service keeps its reserve from then on.
@@ -216,6 +266,24 @@ mod tests {
         assert_eq!((p50, p99, max), (100, 198, 199));
         let Spread { p50, p99, max } = Spread::new(&series([7]));
         assert_eq!((p50, p99, max), (7, 7, 7));
+    }
+
+    #[test]
+    fn what_is_slower_than_before_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bench.json");
+        let one = |nanos| Comparison {
+            name: "a".into(),
+            ours: series([nanos]),
+            baseline: series([2]),
+            target: None,
+        };
+        write(folder.path(), &file, &[one(1000)]).unwrap();
+        let before = medians(&file).unwrap();
+        assert_eq!(worse(&[one(1009)], &before), Vec::<String>::new());
+        assert_eq!(worse(&[one(1100)], &before), ["a, x: 1000 → 1100, +10.0 %"]);
+        fs::write(&file, "[{}]").unwrap();
+        assert!(medians(&file).unwrap_err().to_string().contains("no row of bench"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod clean;
 mod coverage;
 mod demo;
 mod exec;
+mod floor;
 mod shell;
 mod vts;
 

@@ -110,7 +110,7 @@ const PACKAGES: [(&str, &str); 7] = [
 ];
 
 /// What Cargo's build has in place of others, or for what Soong does not build.
-const CARGOS_OWN: [(&str, &str); 4] = [
+const CARGOS_OWN: [(&str, &str); 5] = [
     // The interfaces and libbinder_rs.
     ("aidl", "rsbinder"),
     // The commands of the host.
