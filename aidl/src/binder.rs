@@ -76,6 +76,12 @@ impl Caller {
     }
 }
 
+/// The process that makes the current call, 0 if it does not wait for an answer;
+/// outside of one, this process itself. It may be gone, and its number another's.
+pub fn calling_pid() -> i32 {
+    rsbinder::get_calling_pid()
+}
+
 /// An error as a client of IAllocator sees it.
 pub fn service_error(code: AllocationError, message: &str) -> Status {
     Status::new_service_specific_error(code.get(), Some(message.to_owned()))

@@ -79,6 +79,12 @@ impl Caller {
     }
 }
 
+/// The process that makes the current call, 0 if it does not wait for an answer.
+/// It may be gone, and its number another's.
+pub fn calling_pid() -> i32 {
+    binder::ThreadState::get_calling_pid()
+}
+
 /// An error as a client of IAllocator sees it.
 pub fn service_error(code: AllocationError, message: &str) -> Status {
     let message = CString::new(message).ok();

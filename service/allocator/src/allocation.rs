@@ -12,25 +12,24 @@
 //! ([`headroom`](crate::headroom)). Each counts the whole of it: all buffers, and
 //! their metadata with the clients' reserved regions.
 
-use std::ffi::CString;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dmaheap_aidl::binder;
-use dmaheap_buffer::{Bytes, Format, Handle, Layout, Origin};
+use dmaheap_buffer::{Bytes, Format, Handle, Origin};
 use dmaheap_dmabuf::buffer as dmabuf;
-use dmaheap_dmabuf::sys::NAME_LEN;
-use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
 
-use crate::accounts::{Accounts, Item, Kind, Ticket};
+use crate::accounts::{Accounts, Asked, Item, Kind, Ticket};
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::headroom::{Flight, Headroom};
 use crate::heap::{Heap, Memory};
 use crate::metadata::Metadata;
+use crate::name::kernel_name;
 use crate::policy::{Fallback, HeapId, Machine, PerHeap, Plan, Policy, Rule, RuleId, Who};
 use crate::refill::Refill;
 use crate::request::Request;
@@ -174,7 +173,8 @@ impl Allocator {
         let buffers = (0..wanted)
             .map(|_| self.allocate_one(request, &plan, &mut admission))
             .collect::<Result<Vec<Buffer>>>()?;
-        let items = buffers.iter().flat_map(|buffer| self.items(buffer, &plan));
+        let asked = Arc::new(asked(request, plan.rule));
+        let items = buffers.iter().flat_map(|buffer| self.items(buffer, &plan, &asked));
         admission.ticket.settle(items)?;
         Ok(buffers)
     }
@@ -232,7 +232,9 @@ impl Allocator {
             reserved: request.reserved,
         };
         let (heap, pixels) = self.take_pixels(plan, admission)?;
-        name_buffer(&pixels.buffer, request, &plan.layout)?;
+        let name = kernel_name(admission.who.caller.uid, &request.name, &plan.layout);
+        dmabuf::set_name(pixels.buffer.as_fd(), &name)
+            .map_err(|cause| Error::System { what: "naming a buffer", cause })?;
         let origin = Origin {
             rule: plan.rule.name.clone(),
             heap: self.policy.heaps.of(heap).name.clone(),
@@ -248,16 +250,22 @@ impl Allocator {
     }
 
     /// What the holder's account is charged with for a buffer.
-    fn items<'b>(&self, buffer: &'b Buffer, plan: &Plan<'_>) -> [Item<'b>; 2] {
+    fn items<'b>(
+        &self,
+        buffer: &'b Buffer,
+        plan: &Plan<'_>,
+        asked: &'b Arc<Asked>,
+    ) -> [Item<'b>; 2] {
         let Buffer { heap, size, .. } = *buffer;
         let metadata = (self.policy.metadata_heap, plan.metadata);
         [
-            Item { heap, kind: Kind::Pixels, size, buffer: &buffer.pixels },
+            Item { heap, kind: Kind::Pixels, size, buffer: &buffer.pixels, asked },
             Item {
                 heap: metadata.0,
                 kind: Kind::Metadata,
                 size: metadata.1,
                 buffer: &buffer.metadata,
+                asked,
             },
         ]
     }
@@ -328,18 +336,17 @@ fn fallback(rule: &Rule, error: &Error) -> Fallback {
     }
 }
 
-/// Names a buffer so that a leak can be traced: who asked, and what for.
-fn name_buffer(buffer: &OwnedFd, request: &Request, layout: &Layout) -> Result<()> {
-    let (extent, format) = (layout.extent(), layout.format());
-    let what = format!(" {}x{} {format}", extent.width().0, extent.height().0);
-    let room = NAME_LEN.saturating_sub(1).saturating_sub(what.len());
-    let mut name = request.name.clone();
-    name.truncate(name.floor_char_boundary(room));
-    name.push_str(&what);
-    name.truncate(name.floor_char_boundary(NAME_LEN.saturating_sub(1)));
-    let what = "naming a buffer";
-    let name = CString::new(name).map_err(|_| Error::System { what, cause: Errno::EINVAL })?;
-    dmabuf::set_name(buffer.as_fd(), &name).map_err(|cause| Error::System { what, cause })
+/// What is remembered of a request for as long as any of its buffers lives.
+fn asked(request: &Request, rule: &Rule) -> Asked {
+    Asked {
+        name: request.name.as_str().into(),
+        extent: request.extent,
+        format: request.format,
+        usage: request.usage,
+        rule: rule.id,
+        pid: binder::calling_pid(),
+        at: clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from),
+    }
 }
 
 /// Buffer ids that nobody can guess and that never repeat in practice: a

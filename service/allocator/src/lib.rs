@@ -15,6 +15,7 @@
 //! | [`heap`] | one kind of memory behind a device node |
 //! | [`stock`] | what is held ready of it |
 //! | [`allocation`] | requests become buffers |
+//! | [`name`] | by what name the kernel knows a buffer |
 //! | [`metadata`] | the second buffer of each, made ahead |
 //! | [`refill`] | the thread that makes ready what will be asked for |
 //! | [`accounts`] | who holds what, and who may not have more |
@@ -38,6 +39,7 @@ pub mod headroom;
 pub mod heap;
 pub mod logging;
 pub mod metadata;
+pub mod name;
 pub mod policy;
 pub mod refill;
 pub mod request;

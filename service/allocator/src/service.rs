@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 use crate::allocation::{Allocator, Buffer};
 use crate::deadline;
-use crate::dump::{Reader, Report};
+use crate::dump::{self, Reader, Report};
 use crate::error::{Error, Result};
 use crate::policy::{Interface, Who};
 use crate::request::Request;
@@ -63,14 +63,21 @@ impl Service {
         deadline::write_all(writer, self.report(reader, options)?.as_bytes(), DUMP_LIMIT)
     }
 
-    /// Text for people, or JSON if `--json` is among the options; others are
+    /// Text for people, or JSON if `--json` is among the options: the state of
+    /// all, or with `--buffers` a line for each buffer that lives. Others are
     /// ignored, as dumpsys adds some of its own.
     ///
     /// # Errors
-    /// If it cannot be put into JSON.
+    /// If it cannot be put into JSON, or it is not known what lives.
     pub fn report(&self, reader: Reader, options: &[String]) -> io::Result<String> {
+        let asked_for = |wanted| options.iter().any(|option| option == wanted);
+        if asked_for("--buffers") {
+            return Ok(
+                dump::buffers::lines(&self.allocator, reader, asked_for("--json"))?.collect()
+            );
+        }
         let report = Report::new(&self.allocator, reader);
-        if options.iter().any(|option| option == "--json") {
+        if asked_for("--json") {
             Ok(serde_json::to_string_pretty(&report)? + "\n")
         } else {
             Ok(report.to_string())

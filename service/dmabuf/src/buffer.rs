@@ -143,6 +143,15 @@ pub fn end(buffer: BorrowedFd<'_>, access: Access) -> nix::Result<()> {
     sync(buffer, access.0 | SYNC_END)
 }
 
+/// The number of a dma-buf's file, by which the kernel's lists, `/proc/PID/fdinfo`
+/// and traces know it.
+///
+/// # Errors
+/// Those of `fstat`.
+pub fn inode(buffer: BorrowedFd<'_>) -> nix::Result<u64> {
+    fstat(buffer.as_raw_fd()).map(|stat| stat.st_ino)
+}
+
 /// Gives a dma-buf the name by which it is found in the kernel's lists.
 ///
 /// # Errors

@@ -9,6 +9,7 @@
 //! | [`buffer`] | a dma-buf: size, name, the CPU's access |
 //! | [`mapping`] | its memory in this process |
 //! | [`watch`] | weak references to dma-bufs: which of them still live |
+//! | [`map`] | what lies where in the regions of this project's driver |
 //! | [`kernel`] | what is read of `/proc` and `/sys` |
 //!
 //! Nothing here decides anything: which heap, how much and for whom is the
@@ -17,6 +18,7 @@
 pub mod buffer;
 mod error;
 pub mod kernel;
+pub mod map;
 pub mod mapping;
 pub mod node;
 pub mod sys;

@@ -13,15 +13,16 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use dmaheap_aidl::binder::Caller;
-use dmaheap_buffer::Bytes;
-use dmaheap_dmabuf::Watch;
+use dmaheap_buffer::{Bytes, Extent, Usage};
+use dmaheap_dmabuf::{Watch, buffer as dmabuf};
 use nix::errno::Errno;
 
 use super::Held;
 use super::books::AccountId;
-use crate::policy::HeapId;
+use crate::policy::{HeapId, RuleId};
 
 /// Fewer entries than this are not worth a sweep, and then so many times as
 /// many as the last one left.
@@ -60,6 +61,25 @@ pub enum Kind {
     Metadata,
 }
 
+/// What a call asked for. All dma-bufs of the call share it.
+#[derive(Debug)]
+pub struct Asked {
+    /// What the client calls them.
+    pub name: Box<str>,
+    /// Size in pixels, and layers.
+    pub extent: Extent,
+    /// The `PixelFormat` code of the request.
+    pub format: i32,
+    /// What they are for.
+    pub usage: Usage,
+    /// The rule that it fell under.
+    pub rule: RuleId,
+    /// The process that called.
+    pub pid: i32,
+    /// When, since boot.
+    pub at: Duration,
+}
+
 /// A dma-buf that was made for a caller.
 #[derive(Debug, Clone, Copy)]
 pub struct Item<'b> {
@@ -71,6 +91,8 @@ pub struct Item<'b> {
     pub size: Bytes,
     /// Itself.
     pub buffer: &'b OwnedFd,
+    /// The call that it was made in.
+    pub asked: &'b Arc<Asked>,
 }
 
 /// What one caller was given of one heap, and may still hold.
@@ -96,11 +118,18 @@ struct Content {
     found_live: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Entry {
+/// A dma-buf that was handed out.
+#[derive(Debug, Clone)]
+pub struct Entry {
     number: u64,
-    kind: Kind,
-    size: Bytes,
+    /// The number of its file.
+    pub inode: u64,
+    /// What it is for.
+    pub kind: Kind,
+    /// Its size, in whole pages.
+    pub size: Bytes,
+    /// The call that it was made in.
+    pub asked: Arc<Asked>,
 }
 
 impl Ledger {
@@ -111,6 +140,7 @@ impl Ledger {
 
     /// Makes an entry. The dma-buf must not have left the service yet.
     pub fn enter(&self, item: &Item<'_>, source: &Source) -> Result<(), Errno> {
+        let inode = dmabuf::inode(item.buffer.as_fd())?;
         let mut content = self.lock();
         let watch = match &content.watch {
             Some(watch) => watch,
@@ -120,7 +150,8 @@ impl Ledger {
         let number = source.next.fetch_add(1, Ordering::Relaxed);
         watch.add(item.buffer.as_fd(), number)?;
         content.end = number.wrapping_add(1);
-        content.entries.push(Entry { number, kind: item.kind, size: item.size });
+        let Item { kind, size, asked, .. } = *item;
+        content.entries.push(Entry { number, inode, kind, size, asked: asked.clone() });
         content.handed_out = content.handed_out.saturating_add(1);
         Ok(())
     }
@@ -162,9 +193,9 @@ impl Ledger {
         self.shares
     }
 
-    #[cfg(test)]
-    pub fn entries(&self) -> usize {
-        self.lock().entries.len()
+    /// What was given and is not known to be gone.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.lock().entries.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {

@@ -57,7 +57,7 @@ use nix::time::{ClockId, clock_gettime};
 use crate::error::{Error, Result};
 use crate::policy::{ClassId, ClassSet, HeapId, Need, PerHeap, Policy, Scope, Who};
 use books::{Books, Excess, Sums, minus, plus};
-pub use ledger::{Item, Kind};
+pub use ledger::{Asked, Entry, Item, Kind};
 use ledger::{Ledger, Live, Source};
 pub use ticket::Ticket;
 
@@ -148,6 +148,17 @@ pub struct Statement {
     pub live: Held,
 }
 
+/// What one caller holds of one heap, dma-buf by dma-buf.
+#[derive(Debug)]
+pub struct Holdings {
+    /// Who.
+    pub caller: Caller,
+    /// Of which heap.
+    pub heap: HeapId,
+    /// In the order in which they were given.
+    pub entries: Vec<Entry>,
+}
+
 /// What is held of a heap.
 #[derive(Debug, Clone)]
 pub struct HeapStatement {
@@ -228,6 +239,23 @@ impl Accounts {
             heaps: books.sums.map(heap),
             unknown: self.unknown.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+
+    /// All that lives, by caller and heap.
+    ///
+    /// # Errors
+    /// If it cannot be found out.
+    pub fn live(&self) -> std::io::Result<Vec<Holdings>> {
+        let mut ledgers = self.lock().ledgers();
+        self.sweep(&ledgers)?;
+        self.lock().swept_all();
+        ledgers.sort_by(|a, b| (&a.caller, a.heap).cmp(&(&b.caller, b.heap)));
+        let holdings = |ledger: Arc<Ledger>| Holdings {
+            caller: ledger.caller.clone(),
+            heap: ledger.heap,
+            entries: ledger.entries(),
+        };
+        Ok(ledgers.into_iter().map(holdings).collect())
     }
 
     /// What each uid holds of a heap, as of now.

@@ -4,13 +4,15 @@
 
 use super::*;
 use std::collections::HashSet;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Barrier;
 use std::thread;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::policy::Scope;
+use dmaheap_buffer::{Extent, Usage};
+
+use crate::policy::{RuleId, Scope};
 
 /// In pages: 10 for a uid, 9 for all apps, 12 of 20 for all but the camera's own.
 const POLICY: &str = r#"
@@ -71,6 +73,19 @@ fn caller(uid: u32) -> Caller {
     Caller { uid, context: None }
 }
 
+/// What this caller asked for, named after it.
+fn asked(caller: &Caller) -> Arc<Asked> {
+    Arc::new(Asked {
+        name: caller.uid.to_string().into(),
+        extent: Extent::new(64, 64, 1).unwrap(),
+        format: 1,
+        usage: Usage::NONE,
+        rule: RuleId(2),
+        pid: 0,
+        at: Duration::ZERO,
+    })
+}
+
 impl Accounts {
     fn heap(&self, name: &str) -> HeapId {
         self.policy.heaps.iter().find(|(_, spec)| spec.name == name).unwrap().0
@@ -90,7 +105,8 @@ impl Accounts {
         let (id, size, kind) = (self.heap(heap), in_pages(pages), Kind::Pixels);
         let ticket = self.admit(self.policy.who(caller), &self.need(heap, pages), None)?;
         let buffer = buffer();
-        ticket.settle([Item { heap: id, kind, size, buffer: &buffer }].into_iter())?;
+        let asked = &asked(caller);
+        ticket.settle([Item { heap: id, kind, size, buffer: &buffer, asked }].into_iter())?;
         Ok(buffer)
     }
 
@@ -249,10 +265,10 @@ fn metadata_is_charged_and_watched() {
         (accounts.policy.who(&one), accounts.heap("camera"), accounts.heap("other"));
     let need = vec![(camera, Bytes(PAGE)), (other, Bytes(9 * PAGE))];
     let ticket = accounts.admit(who, &need, None).unwrap();
-    let (pixels, metadata) = (buffer(), buffer());
+    let (pixels, metadata, asked) = (buffer(), buffer(), &asked(&one));
     let items = [
-        Item { heap: camera, kind: Kind::Pixels, size: Bytes(PAGE), buffer: &pixels },
-        Item { heap: other, kind: Kind::Metadata, size: Bytes(9 * PAGE), buffer: &metadata },
+        Item { heap: camera, kind: Kind::Pixels, size: Bytes(PAGE), buffer: &pixels, asked },
+        Item { heap: other, kind: Kind::Metadata, size: Bytes(9 * PAGE), buffer: &metadata, asked },
     ];
     ticket.settle(items.into_iter()).unwrap();
     drop(pixels);
@@ -264,13 +280,36 @@ fn metadata_is_charged_and_watched() {
     assert!(accounts.admits(&one, "other", 10));
 }
 
+/// Each by its file and its caller, as long as it lives.
+#[test]
+fn what_lives_is_listed_by_file_and_caller() {
+    let accounts = accounts();
+    let inodes = || -> Vec<(u32, u64, String)> {
+        let live = accounts.live().unwrap().into_iter();
+        live.flat_map(|Holdings { caller, entries, .. }| {
+            let entry = move |entry: Entry| (caller.uid, entry.inode, entry.asked.name.to_string());
+            entries.into_iter().map(entry)
+        })
+        .collect()
+    };
+    let buffers: Vec<OwnedFd> = [(2, "camera"), (1, "other"), (2, "camera")]
+        .map(|(uid, heap)| accounts.allocate(&caller(uid), heap, 1).unwrap())
+        .into();
+    let inode = |at: usize| dmaheap_dmabuf::buffer::inode(buffers[at].as_fd()).unwrap();
+    let entry = |uid: u32, at| (uid, inode(at), uid.to_string());
+    assert_eq!(inodes(), [entry(1, 1), entry(2, 0), entry(2, 2)]);
+    drop(buffers);
+    assert_eq!(inodes(), []);
+}
+
 #[test]
 fn what_cannot_be_watched_is_not_given() {
     let (accounts, one) = (accounts(), caller(1));
     let ticket = accounts.admit(accounts.policy.who(&one), &accounts.need("camera", 1), None);
     let unpolled = OwnedFd::from(std::fs::File::open("/proc/self/exe").unwrap());
     let heap = accounts.heap("camera");
-    let item = Item { heap, kind: Kind::Pixels, size: Bytes(PAGE), buffer: &unpolled };
+    let (size, asked) = (Bytes(PAGE), &asked(&one));
+    let item = Item { heap, kind: Kind::Pixels, size, buffer: &unpolled, asked };
     let refused = ticket.unwrap().settle([item].into_iter()).unwrap_err();
     assert!(matches!(refused, Error::System { .. }), "{refused}");
     assert_eq!(accounts.sum("camera", Scope::Uid, 1), 0);
@@ -315,7 +354,8 @@ fn released_buffers_are_forgotten_without_anybody_asking() {
     for _ in 0..10 * ledger::FEW {
         accounts.allocate(&one, "system", 1).unwrap();
     }
-    let entries: usize = accounts.lock().ledgers().iter().map(|ledger| ledger.entries()).sum();
+    let entries: usize =
+        accounts.lock().ledgers().iter().map(|ledger| ledger.entries().len()).sum();
     assert!(entries <= ledger::FEW + 1, "{entries} entries for buffers that are gone");
 }
 

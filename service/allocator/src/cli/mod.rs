@@ -3,6 +3,7 @@
 
 mod arguments;
 mod check;
+mod dump;
 mod explain;
 mod probe;
 
@@ -31,6 +32,9 @@ usage: allocator [--policy FILE]
        allocator explain --budget FILE [--as ...] [--policy FILE]
            how large each region must be for a list of buffers, each
            [[buffers]] with what, usage, format, size and count; not on a device
+       allocator explain --pid PID --fd NUMBER [--policy FILE] [--json]
+           what the buffer behind a process's descriptor is, who asked for it,
+           and why it is where it is
        allocator check [--json] [--sepolicy DIR]... [--ueventd FILE]...
                        [--device-tree FILE]... FILE...
            validate policy files; with a board's other files, which are not on
@@ -40,8 +44,9 @@ usage: allocator [--policy FILE]
        allocator probe [--out FOLDER]
            a board's first files from what this device has: heaps.toml,
            ueventd.rc, file_contexts and rules, with DECIDE where a person must
-       allocator dump [--json]
-           the state of the running service
+       allocator dump [--buffers] [--json]
+           the state of the running service, or each buffer that lives: a line
+           for each, with its process and address where you may see those
 ";
 
 /// How a command ended, if it did not fail.
@@ -63,7 +68,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
         None => serve(arguments).map(|never| match never {}),
         Some("explain") => explain::run(arguments),
         Some("check") => check::run(arguments),
-        Some("dump") => dump(arguments),
+        Some("dump") => dump::run(arguments),
         Some("probe") => probe::run(arguments),
         Some("help") => {
             std::io::stdout().write_all(HELP.as_bytes()).map_err(Into::into).map(|()| Outcome::Good)
@@ -90,14 +95,6 @@ fn serve(mut arguments: Arguments) -> Result<Infallible, Box<dyn Error>> {
     let allocator = Allocator::new(policy);
     allocator.start();
     binder::serve(binder::DEFAULT, Service::new(allocator))
-}
-
-fn dump(mut arguments: Arguments) -> Done {
-    let json = arguments.flag("--json");
-    arguments.finish()?;
-    let options = if json { vec!["--json".to_owned()] } else { Vec::new() };
-    binder::dump(binder::DEFAULT, std::io::stdout(), &options)?;
-    Ok(Outcome::Good)
 }
 
 /// The policy named by `--policy`, or the board's; warnings are logged.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the service looks like from inside, for `dumpsys` and for programs.
 
+pub mod buffers;
 mod text;
 
 use dmaheap_buffer::Bytes;

@@ -14,7 +14,7 @@ use std::path::Path;
 use dmaheap_buffer::Bytes;
 use serde::Deserialize;
 
-use super::{Arguments, Asker, Done, Outcome, descriptor};
+use super::{Asker, Done, Outcome, descriptor};
 use crate::policy::Spec;
 use crate::{Policy, Request, policy};
 
@@ -59,14 +59,9 @@ pub(super) fn run(file: &str, policy: &Policy, asker: &Asker) -> Done {
     let mut loads: BTreeMap<&str, Load> = BTreeMap::new();
     let caller = asker.caller();
     for wanted in &budget.buffers {
-        let options = [
-            ["--usage", wanted.usage.as_str()],
-            ["--format", wanted.format.as_str()],
-            ["--size", wanted.size.as_str()],
-        ];
-        let mut options = Arguments::new(options.into_iter().flatten().map(str::to_owned));
         let named = |error: &dyn Display| format!("{file}: {}: {error}", wanted.what);
-        let described = descriptor(&mut options, policy).map_err(|error| named(&error))?;
+        let described = descriptor(policy, &wanted.usage, &wanted.format, &wanted.size, "1")
+            .map_err(|error| named(&error))?;
         let request =
             Request::new(&described, policy.vendor_bits()).map_err(|error| named(&error))?;
         let plan = policy.plan(&request, asker.who(policy, &caller));

@@ -5,7 +5,9 @@
 mod budget;
 mod text;
 
+use std::fs;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +18,8 @@ use dmaheap_buffer::{Format, Layout, Usage};
 use dmaheap_dmabuf::node::FOLDER;
 use serde::Serialize;
 
-use super::{Arguments, Done, Outcome, load_policy, print_json};
+use super::{Arguments, Done, Outcome, dump, load_policy, print_json};
+use crate::dump::buffers::BufferReport;
 use crate::headroom::Headroom;
 use crate::heap::Heap;
 use crate::policy::{ClassSet, HeapId, Limit, Machine, Rule, Who};
@@ -26,6 +29,8 @@ use crate::{Policy, Request};
 /// The answer. Sizes are in bytes.
 #[derive(Debug, Serialize)]
 struct Explanation {
+    /// The buffer that it is about, if it is about one that lives.
+    buffer: Option<BufferReport>,
     usage: String,
     format: String,
     width: u32,
@@ -102,48 +107,80 @@ struct LimitReport {
 pub(super) fn run(mut arguments: Arguments) -> Done {
     let json = arguments.flag("--json");
     let policy = load_policy(&mut arguments)?;
+    if let Some(pid) = arguments.option("--pid")? {
+        let fd = arguments.required("--fd")?;
+        arguments.finish()?;
+        return explain_live(policy.on(Machine::this()), &pid, &fd, json);
+    }
     let asker = Asker::parse(&mut arguments)?;
     #[cfg(feature = "host")]
     if let Some(file) = arguments.option("--budget")? {
         arguments.finish()?;
         return budget::run(&file, &policy, &asker);
     }
-    let descriptor = descriptor(&mut arguments, &policy)?;
+    let descriptor = descriptor(
+        &policy,
+        &arguments.required("--usage")?,
+        &arguments.required("--format")?,
+        &arguments.required("--size")?,
+        arguments.option("--layers")?.as_deref().unwrap_or("1"),
+    )?;
     arguments.finish()?;
     let request = Request::new(&descriptor, policy.vendor_bits())?;
     let on_device = Path::new(FOLDER).is_dir();
     // Shares of memory are this machine's only where it is the one in question.
     let policy = if on_device { policy.on(Machine::this()) } else { policy };
     let explanation = explain(&policy, &request, &asker, on_device);
-    if json {
-        print_json(&explanation)?;
-    } else {
-        write!(std::io::stdout(), "{explanation}")?;
-    }
+    explanation.print(json)?;
     Ok(if explanation.is_good(on_device) { Outcome::Good } else { Outcome::Bad })
 }
 
-fn descriptor(
-    arguments: &mut Arguments,
-    policy: &Policy,
-) -> Result<BufferDescriptorInfo, Box<dyn std::error::Error>> {
-    let mut usage = Usage::NONE;
-    for name in arguments.required("--usage")?.split([',', '|']) {
-        usage = usage | policy.usage(name)?;
+/// A buffer behind a process's descriptor, and what the policy says about such a
+/// request today.
+fn explain_live(policy: Policy, pid: &str, fd: &str, json: bool) -> Done {
+    let path = format!("/proc/{pid}/fd/{fd}");
+    let inode = fs::metadata(&path).map_err(|error| format!("{path}: {error}"))?.ino();
+    let is_dma_buf = fs::read_link(&path).is_ok_and(|name| name.starts_with("/dmabuf:"));
+    let found = dump::live()?.into_iter().find(|buffer| is_dma_buf && buffer.inode == inode);
+    let buffer = found.ok_or_else(|| {
+        format!("{path} is no buffer that the running service has given, and that you may see")
+    })?;
+    Explanation::of(&policy, buffer)?.print(json)?;
+    Ok(Outcome::Good)
+}
+
+/// A usage by its name, or by its bits as they are shown where they have none.
+fn usage(policy: &Policy, name: &str) -> Result<Usage, Box<dyn std::error::Error>> {
+    match name.strip_prefix("0x") {
+        Some(bits) => Ok(Usage::new(u64::from_str_radix(bits, 16)?, policy.vendor_bits().bits())?),
+        None if name == "NONE" => Ok(Usage::NONE),
+        None => Ok(policy.usage(name)?),
     }
-    let format = match arguments.required("--format")?.as_str() {
+}
+
+fn descriptor(
+    policy: &Policy,
+    usages: &str,
+    format: &str,
+    size: &str,
+    layers: &str,
+) -> Result<BufferDescriptorInfo, Box<dyn std::error::Error>> {
+    let mut bits = Usage::NONE;
+    for name in usages.split([',', '|']) {
+        bits = bits | usage(policy, name)?;
+    }
+    let format = match format {
         "IMPLEMENTATION_DEFINED" => Format::IMPLEMENTATION_DEFINED,
         name => Format::from_name(name)?.code(),
     };
-    let size = arguments.required("--size")?;
     let (width, height) = size.split_once('x').ok_or("write --size as 1920x1080")?;
     Ok(BufferDescriptorInfo {
         name: [0; 128],
         width: width.parse()?,
         height: height.parse()?,
-        layerCount: arguments.option("--layers")?.map_or(Ok(1), |n| n.parse())?,
+        layerCount: layers.parse()?,
         format: PixelFormat(format),
-        usage: BufferUsage(usage.bits().cast_signed()),
+        usage: BufferUsage(bits.bits().cast_signed()),
         reservedSize: 0,
         additionalOptions: Vec::new(),
     })
@@ -204,6 +241,7 @@ fn explain(policy: &Policy, request: &Request, asker: &Asker, on_device: bool) -
     let caller = asker.caller();
     let who = asker.who(policy, &caller);
     let mut explanation = Explanation {
+        buffer: None,
         usage: request.usage.to_string(),
         format: Format::new(request.format)
             .map_or("IMPLEMENTATION_DEFINED".to_owned(), |format| format.to_string()),
@@ -313,10 +351,80 @@ impl LimitReport {
 }
 
 impl Explanation {
+    /// Why a buffer that lives is where it is.
+    fn of(
+        policy: &Policy,
+        buffer: BufferReport,
+    ) -> Result<Explanation, Box<dyn std::error::Error>> {
+        let size = format!("{}x{}", buffer.width, buffer.height);
+        let layers = buffer.layers.to_string();
+        let info = descriptor(policy, &buffer.usage, &buffer.format, &size, &layers)?;
+        let request = Request::new(&info, policy.vendor_bits())?;
+        // A context is user:role:type:level.
+        let domain = buffer.context.as_ref().and_then(|context| context.split(':').nth(2));
+        let asker = Asker { uid: Some(buffer.uid), domain: domain.map(str::to_owned) };
+        let mut explanation = explain(policy, &request, &asker, false);
+        for heap in &mut explanation.heaps {
+            let is_there = heap.heap == buffer.heap && !buffer.metadata;
+            heap.here = Some(if is_there { "the buffer is here" } else { "not here" }.to_owned());
+        }
+        Ok(Explanation { buffer: Some(buffer), ..explanation })
+    }
+
+    fn print(&self, json: bool) -> std::io::Result<()> {
+        match json {
+            true => print_json(self),
+            false => write!(std::io::stdout(), "{self}"),
+        }
+    }
+
     fn is_good(&self, on_device: bool) -> bool {
         match on_device {
             true => self.heaps.iter().any(|heap| heap.works_here),
             false => self.refused.is_none(),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    const VIRT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../etc/virt/heaps.toml");
+
+    #[test]
+    fn live_buffer_is_explained_by_its_request_and_caller() {
+        let (policy, _) = Policy::load(Path::new(VIRT)).unwrap();
+        let json = r#"{"inode":7,"metadata":false,"name":"Preview","uid":10123,
+            "context":"u:r:untrusted_app:s0","pid":345,"process":null,"at":1.0,"rule":"camera",
+            "heap":"camera","size":8192,"address":null,"format":"YCBCR_420_888","width":64,
+            "height":32,"layers":1,"usage":"CPU_READ_OFTEN|CAMERA_OUTPUT"}"#;
+        let mut buffer: BufferReport = serde_json::from_str(json).unwrap();
+        let said = Explanation::of(&policy, buffer).unwrap().to_string();
+        for part in [
+            "buffer   7 pixels of 8192 bytes of heap camera",
+            "request  64 x 32 x 1, YCBCR_420_888, for CPU_READ_OFTEN|CAMERA_OUTPUT",
+            "caller   uid 10123, domain untrusted_app: apps",
+            "=> camera -> heap camera: matches",
+            "the buffer is here",
+        ] {
+            assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+        }
+        // Bits that have no name, and those that nobody set.
+        buffer =
+            serde_json::from_str(&json.replace("CPU_READ_OFTEN|CAMERA_OUTPUT", "NONE")).unwrap();
+        assert!(Explanation::of(&policy, buffer).unwrap().to_string().contains("for NONE"));
+        assert_eq!(usage(&policy, "0x20000").unwrap(), Usage::CAMERA_OUTPUT);
+        assert!(usage(&policy, "0x8").is_err());
+    }
+
+    #[test]
+    fn what_is_no_buffer_of_the_services_is_named() {
+        let explain = |pid: &str| {
+            let (policy, _) = Policy::load(Path::new(VIRT)).unwrap();
+            explain_live(policy, pid, "0", false).err().unwrap().to_string()
+        };
+        assert!(explain("0").contains("/proc/0/fd/0"));
     }
 }

@@ -9,6 +9,9 @@ use super::{CallerReport, Explanation, LayoutReport, LimitReport, PlaneReport};
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(buffer) = &self.buffer {
+            writeln!(f, "buffer   {buffer}")?;
+        }
         let Explanation { usage, format, width, height, layers, .. } = self;
         writeln!(f, "request  {width} x {height} x {layers}, {format}, for {usage}")?;
         if let Some(CallerReport { uid, domain, classes }) = &self.caller {
