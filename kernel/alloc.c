@@ -4,20 +4,14 @@
  * and the choice between the sources.
  */
 #include <linux/highmem.h>
+#include <linux/ktime.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "dmaheap.h"
+#include "trace.h"
 
-/**
- * dmaheap_clear() - fill memory with zeroes
- * @pfn:	first page frame
- * @npages:	length in pages
- *
- * Return: 0, or -EINTR if the caller was killed meanwhile. The memory is then
- * partly cleared.
- */
-int dmaheap_clear(unsigned long pfn, unsigned long npages)
+static int clear(unsigned long pfn, unsigned long npages)
 {
 	unsigned long i;
 
@@ -31,6 +25,30 @@ int dmaheap_clear(unsigned long pfn, unsigned long npages)
 	}
 
 	return 0;
+}
+
+/**
+ * dmaheap_clear() - fill memory with zeroes
+ * @pfn:	first page frame
+ * @npages:	length in pages
+ *
+ * Return: 0, or -EINTR if the caller was killed meanwhile. The memory is then
+ * partly cleared.
+ */
+int dmaheap_clear(unsigned long pfn, unsigned long npages)
+{
+	ktime_t start;
+	int ret;
+
+	if (!trace_dmaheap_clear_enabled())
+		return clear(pfn, npages);
+
+	start = ktime_get();
+	ret = clear(pfn, npages);
+	trace_dmaheap_clear((u64)pfn << PAGE_SHIFT, npages << PAGE_SHIFT,
+			    ktime_to_ns(ktime_sub(ktime_get(), start)), ret);
+
+	return ret;
 }
 
 /**
@@ -136,6 +154,7 @@ void dmaheap_free(struct dmaheap_buffer *buffer)
 {
 	struct dmaheap_region *region = buffer->region;
 
+	dmaheap_map_remove(buffer);
 	buffer->source->free(region, buffer);
 	uncharge(region, buffer->npages);
 	kfree(buffer);

@@ -9,6 +9,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/highmem.h>
+#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
@@ -16,6 +17,7 @@
 
 #include "compat.h"
 #include "dmaheap.h"
+#include "trace.h"
 
 /* A scatter list entry counts bytes in an unsigned int. */
 #define MAX_BUFFER_SIZE		((size_t)UINT_MAX & PAGE_MASK)
@@ -185,7 +187,10 @@ static int dmaheap_end_cpu_access(struct dma_buf *dmabuf,
 
 static void dmaheap_release(struct dma_buf *dmabuf)
 {
-	dmaheap_free(dmabuf->priv);
+	struct dmaheap_buffer *buffer = dmabuf->priv;
+
+	dmaheap_trace_stat(buffer->inode, -(long)dmabuf->size);
+	dmaheap_free(buffer);
 }
 
 static const struct dma_buf_ops dmaheap_buf_ops = {
@@ -234,18 +239,8 @@ static struct dmaheap_buffer *make_buffer(struct dmaheap_region *region,
 	return buffer;
 }
 
-/**
- * dmaheap_export() - make a buffer
- * @region:	the region to take the memory from
- * @len:	length in bytes, not 0
- * @fd_flags:	flags for the file
- * @uncached:	it is one of the heap of uncached buffers
- *
- * Return: the buffer, cleared, or an error pointer: -ENOMEM, or -EINTR if the
- * caller was killed.
- */
-struct dma_buf *dmaheap_export(struct dmaheap_region *region, size_t len,
-			       u32 fd_flags, bool uncached)
+static struct dma_buf *export(struct dmaheap_region *region, size_t len,
+			      u32 fd_flags, bool uncached)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
 	struct dmaheap_buffer *buffer;
@@ -272,7 +267,42 @@ struct dma_buf *dmaheap_export(struct dmaheap_region *region, size_t len,
 	if (IS_ERR(dmabuf)) {
 		count_failure(region, DMAHEAP_BOOKKEEPING);
 		dmaheap_free(buffer);
+		return dmabuf;
 	}
+	dmaheap_map_add(buffer, dmabuf);
+	dmaheap_trace_stat(buffer->inode, dmabuf->size);
+
+	return dmabuf;
+}
+
+/**
+ * dmaheap_export() - make a buffer
+ * @region:	the region to take the memory from
+ * @len:	length in bytes, not 0
+ * @fd_flags:	flags for the file
+ * @uncached:	it is one of the heap of uncached buffers
+ *
+ * Return: the buffer, cleared, or an error pointer: -ENOMEM, or -EINTR if the
+ * caller was killed.
+ */
+struct dma_buf *dmaheap_export(struct dmaheap_region *region, size_t len,
+			       u32 fd_flags, bool uncached)
+{
+	struct dmaheap_buffer none = {};
+	struct dmaheap_buffer *buffer;
+	struct dma_buf *dmabuf;
+	ktime_t start;
+
+	if (!trace_dmaheap_alloc_enabled())
+		return export(region, len, fd_flags, uncached);
+
+	start = ktime_get();
+	dmabuf = export(region, len, fd_flags, uncached);
+	buffer = IS_ERR(dmabuf) ? &none : dmabuf->priv;
+	trace_dmaheap_alloc(uncached ? region->uncached_name : region->name, len,
+			    buffer->inode, (u64)buffer->pfn << PAGE_SHIFT,
+			    ktime_to_ns(ktime_sub(ktime_get(), start)),
+			    PTR_ERR_OR_ZERO(dmabuf));
 
 	return dmabuf;
 }

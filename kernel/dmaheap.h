@@ -7,6 +7,7 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 
@@ -15,6 +16,7 @@ struct dmaheap_buffer;
 struct dmaheap_pool;
 struct dmaheap_region;
 struct dmaheap_state;
+struct seq_file;
 
 /* Clearing looks for signals and other tasks each time it has done so much. */
 #define DMAHEAP_PIECE_PAGES	(SZ_1M >> PAGE_SHIFT)
@@ -53,6 +55,8 @@ enum dmaheap_mode {
  *		its pfn; 0, -ENOMEM, or -EINTR if the caller was killed
  * @free:	takes them back; cannot fail
  * @state:	adds what only this source knows of the region; may be NULL
+ * @rest:	what the free pages from @start on are like, in the map's word; @end
+ *		is where free pages end, and receives where such pages do
  * @destroy:	undoes what made the region one of this source; may be NULL
  *
  * A region has one source. Some buffers of a region with @small_gfp have
@@ -65,6 +69,8 @@ struct dmaheap_source {
 		     struct dmaheap_buffer *buffer);
 	void (*state)(struct dmaheap_region *region,
 		      struct dmaheap_state *state);
+	const char *(*rest)(struct dmaheap_region *region, unsigned long start,
+			    unsigned long *end);
 	void (*destroy)(struct dmaheap_region *region);
 };
 
@@ -87,6 +93,7 @@ struct dmaheap_source {
  * @small_pages: pages in buffers that came from the buddy allocator
  * @charged_pages: pages in buffers and in requests that are being served
  * @buffers:	live buffers, small ones included
+ * @live:	those that were exported, by their place
  * @failures:	refused requests by cause
  */
 struct dmaheap_region {
@@ -108,6 +115,7 @@ struct dmaheap_region {
 	unsigned long small_pages;
 	unsigned long charged_pages;
 	unsigned long buffers;
+	struct rb_root live;
 	unsigned long failures[DMAHEAP_FAILURES];
 };
 
@@ -118,6 +126,9 @@ struct dmaheap_region {
  * @pfn:	first page frame
  * @npages:	length in pages
  * @uncached:	the CPU's mappings are write-combined
+ * @dmabuf:	what it was exported as, NULL before
+ * @inode:	the number of that one's file
+ * @node:	entry among its region's @live ones
  * @lock:	protects @attachments, their mapped state, and @vaddr
  * @attachments: devices that are attached
  * @vaddr:	kernel address while there is one
@@ -128,6 +139,9 @@ struct dmaheap_buffer {
 	unsigned long pfn;
 	unsigned long npages;
 	bool uncached;
+	struct dma_buf *dmabuf;
+	unsigned long inode;
+	struct rb_node node;
 
 	struct mutex lock; /* attachments, vaddr */
 	struct list_head attachments;
@@ -198,5 +212,14 @@ int dmaheap_uncache(struct dmaheap_buffer *buffer);
 
 /* sysfs.c */
 int dmaheap_sysfs_add(struct dmaheap_region *region);
+
+/* map.c */
+void dmaheap_map_add(struct dmaheap_buffer *buffer, struct dma_buf *dmabuf);
+void dmaheap_map_remove(struct dmaheap_buffer *buffer);
+int dmaheap_map_show(struct seq_file *m, void *unused);
+void dmaheap_debugfs_add(struct dmaheap_region *region);
+
+/* trace.c */
+void dmaheap_trace_stat(unsigned long inode, long len);
 
 #endif /* _DMAHEAP_H */

@@ -280,6 +280,20 @@ static void held_state(struct dmaheap_region *region,
 	state->clearing = (u64)region->pool->dirty_pages << PAGE_SHIFT;
 }
 
+static const char *held_rest(struct dmaheap_region *region, unsigned long start,
+			     unsigned long *end)
+{
+	unsigned long *dirty = region->pool->dirty;
+
+	if (test_bit(start, dirty)) {
+		*end = find_next_zero_bit(dirty, *end, start);
+		return "dirty";
+	}
+	*end = find_next_bit(dirty, *end, start);
+
+	return "clean";
+}
+
 static void free_pool(struct dmaheap_pool *pool)
 {
 	if (pool->workers)
@@ -306,6 +320,7 @@ const struct dmaheap_source dmaheap_held_source = {
 	.alloc = held_alloc,
 	.free = held_free,
 	.state = held_state,
+	.rest = held_rest,
 	.destroy = held_destroy,
 };
 

@@ -59,9 +59,28 @@ static void lent_free(struct dmaheap_region *region,
 	cma_release(region->cma, pfn_to_page(buffer->pfn), buffer->npages);
 }
 
+/* Whose they are nobody knows; that they are somebody's costs time to change. */
+static bool is_busy(unsigned long pfn)
+{
+	return page_count(pfn_to_page(pfn));
+}
+
+static const char *lent_rest(struct dmaheap_region *region, unsigned long start,
+			     unsigned long *end)
+{
+	bool busy = is_busy(region->pfn + start);
+
+	while (++start < *end && is_busy(region->pfn + start) == busy)
+		;
+	*end = start;
+
+	return busy ? "busy" : "free";
+}
+
 const struct dmaheap_source dmaheap_lent_source = {
 	.alloc = lent_alloc,
 	.free = lent_free,
+	.rest = lent_rest,
 };
 
 static int small_alloc(struct dmaheap_region *region,

@@ -40,6 +40,7 @@ struct dmaheap_region *dmaheap_region_create(const char *name, struct cma *cma,
 	region->pfn = pfn;
 	region->npages = npages;
 	region->align = 1;
+	region->live = RB_ROOT;
 	region->source = &dmaheap_lent_source;
 	mutex_init(&region->lock);
 
@@ -157,6 +158,7 @@ int dmaheap_region_register(struct dmaheap_region *region)
 	list_add_tail(&region->list, &regions);
 	if (dmaheap_sysfs_add(region))
 		pr_warn("%s: not in sysfs\n", region->name);
+	dmaheap_debugfs_add(region);
 
 	return 0;
 }

@@ -24,9 +24,9 @@ const NOT_EXPORTED: [&str; 5] = [
     "dma_heap_get_drvdata",
 ];
 
-/// Functions of 7.3 that are inline, or have other names, in the kernels that have lists.
-const SINCE_THE_LISTS: [&str; 3] =
-    ["dev_get_cma_area", "mutex_init_generic", "of_property_read_bool"];
+/// What 7.3 has in place of inline functions, other names, or nothing, of the kernels that have lists.
+const SINCE_THE_LISTS: [&str; 4] =
+    ["dev_get_cma_area", "mutex_init_generic", "of_property_read_bool", "tracepoint_srcu"];
 
 #[test]
 fn it_builds_and_uses_what_android_kernels_let_a_module_use() -> Outcome {
