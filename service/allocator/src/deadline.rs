@@ -24,11 +24,15 @@ const WAKE: Signal = Signal::SIGUSR2;
 /// Between two signals: the first may come just before the write begins.
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// Writes all of `text` within `limit`.
+/// Writes all pieces of a text within `limit`.
 ///
 /// # Errors
 /// `ETIMEDOUT` if it was not taken in time; what the writer says.
-pub fn write_all(writer: &mut dyn Write, text: &[u8], limit: Duration) -> io::Result<()> {
+pub fn write_all(
+    writer: &mut dyn Write,
+    mut pieces: impl Iterator<Item = impl AsRef<[u8]>>,
+    limit: Duration,
+) -> io::Result<()> {
     static HANDLER: OnceLock<Result<(), Errno>> = OnceLock::new();
     (*HANDLER.get_or_init(|| sys::interrupt_with(WAKE)))?;
     let end = Instant::now().checked_add(limit);
@@ -46,7 +50,7 @@ pub fn write_all(writer: &mut dyn Write, text: &[u8], limit: Duration) -> io::Re
         };
         let waker = thread::Builder::new().name("deadline".to_owned());
         let waker = waker.spawn_scoped(scope, wake)?;
-        let done = write(writer, text, is_over);
+        let done = pieces.try_for_each(|piece| write(writer, piece.as_ref(), is_over));
         drop(written);
         // The scope alone would not wait for all of it to be gone. It does not panic.
         let _ = waker.join();
@@ -78,7 +82,8 @@ mod tests {
     fn nobody_waits_for_a_reader_that_never_comes() {
         let (_unread, mut to) = pipe().unwrap();
         let text = vec![b'x'; 1 << 20];
-        let error = write_all(&mut to, &text, Duration::from_millis(50)).unwrap_err();
+        let error =
+            write_all(&mut to, std::iter::once(&text), Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
 
@@ -90,7 +95,7 @@ mod tests {
             from.read_to_end(&mut read).map(|_| read)
         });
         let text = vec![b'x'; 1 << 20];
-        write_all(&mut to, &text, Duration::from_secs(600)).unwrap();
+        write_all(&mut to, std::iter::once(&text), Duration::from_secs(600)).unwrap();
         drop(to);
         assert!(reader.join().unwrap().unwrap() == text);
     }
@@ -99,7 +104,8 @@ mod tests {
     fn a_reader_that_leaves_is_an_error() {
         let (from, mut to) = pipe().unwrap();
         drop(from);
-        let error = write_all(&mut to, b"x", Duration::from_secs(600)).unwrap_err();
+        let error =
+            write_all(&mut to, std::iter::once(b"x"), Duration::from_secs(600)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }
 }

@@ -43,8 +43,8 @@ impl Service {
         Service { allocator, dumps: Default::default() }
     }
 
-    /// Writes [`Service::report`] for the caller. It is collected before it is
-    /// written: whoever reads slowly holds nothing of the service's but a thread.
+    /// Writes [`Service::report`] for the caller. What it says is collected before
+    /// it is written: whoever reads slowly holds nothing of the service's but a thread.
     ///
     /// # Errors
     /// `EBUSY` if another dump is being written, `ETIMEDOUT` if `writer` does
@@ -60,7 +60,7 @@ impl Service {
             Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
             Ok(turn) => turn,
         };
-        deadline::write_all(writer, self.report(reader, options)?.as_bytes(), DUMP_LIMIT)
+        deadline::write_all(writer, self.pieces(reader, options)?, DUMP_LIMIT)
     }
 
     /// Text for people, or JSON if `--json` is among the options: the state of
@@ -70,18 +70,25 @@ impl Service {
     /// # Errors
     /// If it cannot be put into JSON, or it is not known what lives.
     pub fn report(&self, reader: Reader, options: &[String]) -> io::Result<String> {
+        Ok(self.pieces(reader, options)?.collect())
+    }
+
+    fn pieces<'s>(
+        &'s self,
+        reader: Reader,
+        options: &[String],
+    ) -> io::Result<Box<dyn Iterator<Item = String> + 's>> {
         let asked_for = |wanted| options.iter().any(|option| option == wanted);
+        let json = asked_for("--json");
         if asked_for("--buffers") {
-            return Ok(
-                dump::buffers::lines(&self.allocator, reader, asked_for("--json"))?.collect()
-            );
+            return Ok(Box::new(dump::buffers::pieces(&self.allocator, reader, json)?));
         }
         let report = Report::new(&self.allocator, reader);
-        if asked_for("--json") {
-            Ok(serde_json::to_string_pretty(&report)? + "\n")
-        } else {
-            Ok(report.to_string())
-        }
+        let text = match json {
+            true => serde_json::to_string_pretty(&report)? + "\n",
+            false => report.to_string(),
+        };
+        Ok(Box::new(std::iter::once(text)))
     }
 
     /// The methods that version 2 has not are unknown to a service of version 2.

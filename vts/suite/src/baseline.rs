@@ -83,7 +83,7 @@ pub fn where_counted<T>(count: fn() -> Result<T>) -> Result<Option<T>> {
 }
 
 /// The kernel's list of dma-bufs, for developers: what every kernel has, and no user build.
-const BUFINFO: &str = "/sys/kernel/debug/dma_buf/bufinfo";
+pub const BUFINFO: &str = "/sys/kernel/debug/dma_buf/bufinfo";
 
 /// The system's dma-bufs.
 pub fn dma_bufs() -> Result<usize> {

@@ -8,12 +8,14 @@
 
 use std::fmt;
 
+use dmaheap_aidl::binder::Caller;
 use dmaheap_buffer::Format;
 use serde::{Deserialize, Serialize};
 
 use super::Reader;
 use crate::Allocator;
 use crate::accounts::{Asked, Entry, Holdings, Kind};
+use crate::policy::HeapId;
 
 /// A dma-buf that lives, of pixels or of metadata.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,26 +56,38 @@ pub struct BufferReport {
     pub usage: String,
 }
 
-/// All that this reader may see, a line for each, as text or as JSON.
+/// Bytes that are written at once: there may be megabytes, and no need to have them all.
+const PIECE: usize = 16 * 1024;
+
+/// All that this reader may see, a line for each, as text or as JSON; in pieces of
+/// whole lines.
 ///
 /// # Errors
 /// If it cannot be found out what lives.
-pub fn lines(
+pub fn pieces(
     allocator: &Allocator,
     reader: Reader,
     json: bool,
 ) -> std::io::Result<impl Iterator<Item = String>> {
     let live = allocator.accounts().live()?.into_iter();
     let visible = live.filter(move |holdings| reader.may_see(holdings.caller.uid));
-    let reports = visible.flat_map(move |holdings| {
-        let entries = holdings.entries.iter();
-        entries.map(|entry| BufferReport::new(allocator, &holdings, entry)).collect::<Vec<_>>()
+    let mut lines = visible.flat_map(move |Holdings { caller, heap, entries }| {
+        let report = move |entry| BufferReport::new(allocator, &caller, heap, &entry);
+        entries.into_iter().map(move |entry| report(entry).line(json))
     });
-    Ok(reports.map(move |report| report.line(json)))
+    Ok(std::iter::from_fn(move || {
+        let mut piece = lines.next()?;
+        while piece.len() < PIECE
+            && let Some(line) = lines.next()
+        {
+            piece.push_str(&line);
+        }
+        Some(piece)
+    }))
 }
 
 impl BufferReport {
-    fn new(allocator: &Allocator, of: &Holdings, entry: &Entry) -> BufferReport {
+    fn new(allocator: &Allocator, caller: &Caller, heap: HeapId, entry: &Entry) -> BufferReport {
         let policy = allocator.policy();
         let Asked { name, extent, format, usage, rule, pid, at } = &*entry.asked;
         let rule = policy.rules.get(rule.0).map(|rule| rule.name.clone());
@@ -81,13 +95,13 @@ impl BufferReport {
             inode: entry.inode,
             metadata: entry.kind == Kind::Metadata,
             name: name.to_string(),
-            uid: of.caller.uid,
-            context: of.caller.context.clone(),
+            uid: caller.uid,
+            context: caller.context.clone(),
             pid: *pid,
             process: None,
             at: at.as_secs_f64(),
             rule: rule.unwrap_or_default(),
-            heap: policy.heaps.of(of.heap).name.clone(),
+            heap: policy.heaps.of(heap).name.clone(),
             size: entry.size.0,
             address: None,
             format: Format::new(*format)

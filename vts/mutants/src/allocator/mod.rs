@@ -365,6 +365,24 @@ const MUTANTS: &[Mutant<Defect>] = &[
         }),
     ),
     ours(
+        "leaves_a_buffer_out_of_its_list",
+        "callers::all_who_tell_agree_on_who_has_what",
+        Reports(|sound, writer, options| {
+            let text = sound.report(Reader::new(Caller::current().uid), options)?;
+            let skip = if options.iter().any(|option| option == "--buffers") { 1 } else { 0 };
+            let lines: String = text.split_inclusive('\n').skip(skip).collect();
+            writer.write_all(lines.as_bytes())
+        }),
+    ),
+    ours(
+        "lists_all_buffers_as_one_uids",
+        "callers::all_who_tell_agree_on_who_has_what",
+        Reports(|sound, writer, options| {
+            let text = sound.report(Reader::new(Caller::current().uid), options)?;
+            writer.write_all(text.replace("\"uid\":1047,", "\"uid\":1000,").as_bytes())
+        }),
+    ),
+    ours(
         "counts_metadata_as_served",
         "dump::counts_what_was_asked_for_as_served",
         Reports(|sound, writer, options| {

@@ -50,17 +50,21 @@ fn is_json() -> Outcome {
     Ok(())
 }
 
-/// Six dumps into pipes that are full and stay so, which is one for each of the service's threads and
+/// Six dumps of either kind into pipes that are full and stay so, which is one for each of the service's threads and
 /// one more; then each of them ends, whatever came of it, and still nobody has read.
 fn unread() -> Outcome {
+    // So that there is something to list.
+    let _held = connect()?.allocate2(&good(), 1)?;
     let (tell, told) = mpsc::channel();
     let mut unread = Vec::new();
-    for _ in 0..6 {
+    for i in 0..6 {
         let (from, to) = full_pipe()?;
         unread.push(from);
         let tell = tell.clone();
+        let options = if i % 2 == 0 { vec!["--buffers".to_owned()] } else { Vec::new() };
         thread::spawn(move || {
-            let ended = binder::dump(instance(), &to, &[]).err().map(|error| error.to_string());
+            let ended =
+                binder::dump(instance(), &to, &options).err().map(|error| error.to_string());
             tell.send(ended)
         });
     }

@@ -3,11 +3,12 @@
 
 use std::error::Error;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::str::FromStr;
 
 use dmaheap_aidl::common::NativeHandle;
+use dmaheap_dmabuf::buffer::inode;
 use memmap2::{MmapOptions, MmapRaw};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
@@ -56,6 +57,8 @@ impl FromStr for Way {
 pub struct Held {
     /// In bytes.
     pub size: u64,
+    /// The number of its file.
+    pub inode: u64,
     keeper: Keeper,
 }
 
@@ -72,7 +75,8 @@ impl Held {
     pub fn all(buffer: NativeHandle) -> io::Result<Vec<Held>> {
         let held = |fd: OwnedFd| {
             let buffer = DmaBuf::new(fd)?;
-            Ok(Held { size: buffer.size()? as u64, keeper: Keeper::Descriptor(buffer) })
+            let (size, inode) = (buffer.size()? as u64, inode(buffer.as_fd())?);
+            Ok(Held { size, inode, keeper: Keeper::Descriptor(buffer) })
         };
         buffer.fds.into_iter().map(|fd| held(fd.into())).collect()
     }
@@ -93,7 +97,7 @@ impl Held {
             }
             Way::Socket => Keeper::Socket { _ends: parked(&buffer)? },
         };
-        Ok(Held { size: self.size, keeper })
+        Ok(Held { keeper, ..self })
     }
 }
 

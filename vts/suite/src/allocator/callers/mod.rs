@@ -4,6 +4,7 @@
 
 mod held;
 pub mod peer;
+mod seen;
 mod wants;
 
 use std::error::Error;
@@ -43,6 +44,12 @@ pub fn trials() -> Vec<Trial> {
         trial("callers::calls_at_once_do_not_pass_a_limit_together", at_once),
         trial("callers::who_dies_and_comes_back_holds_what_it_did", back_again),
         trial("callers::a_buffer_counts_however_it_is_held", every_way),
+        trial("callers::all_who_tell_agree_on_who_has_what", seen::all_agree),
+        trial(
+            "callers::maps_are_of_the_regions_that_the_dump_has",
+            seen::dump_and_map_count_the_same,
+        ),
+        trial("callers::a_list_of_thousands_holds_nobody_up", seen::thousands),
         trial("callers::sixty_four_that_ask_at_once_get_nobody_killed", all_at_once),
         trial("callers::reserved_regions_are_charged", reserved),
         trial("callers::one_uid_leaves_threads_for_others", busy),

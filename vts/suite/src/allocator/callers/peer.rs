@@ -12,6 +12,7 @@
 //! | `steps SEED COUNT`, at random | `holds BYTES`, of all dma-bufs |
 //! | `flood WANT COUNT THREADS`, again and again | `done`, and goes on |
 //! | `calls`, of the flood, that ended otherwise than refused at once | `given COUNT` |
+//! | `list` | `holds INODE:BYTES …`, of each dma-buf |
 //! | `drop` all that is held | `done` |
 //! | `supported WANT` | `yes` or `no` |
 
@@ -176,6 +177,10 @@ impl Side {
                 self.flood(want.parse()?, count.parse()?, threads.parse()?)
             }
             ["calls"] => Ok(format!("given {}", self.flood.load(Ordering::Relaxed))),
+            ["list"] => {
+                let one = |held: &Held| format!(" {}:{}", held.inode, held.size);
+                Ok(format!("holds{}", self.held.iter().map(one).collect::<String>()))
+            }
             ["drop"] => {
                 self.held.clear();
                 Ok("done".to_owned())

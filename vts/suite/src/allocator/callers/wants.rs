@@ -33,6 +33,9 @@ const NAMES: [(Want, &str); 5] = [
 ];
 
 impl Want {
+    /// Bytes of an icon: no other pixels are fewer.
+    pub const ICON_SIZE: u64 = 16 << 10;
+
     /// What to send.
     pub fn descriptor(self) -> BufferDescriptorInfo {
         match self {
