@@ -70,6 +70,9 @@ const QEMU_LIBRARIES: [&str; 25] = [
 /// OCaml's compiler, and depends on neither.
 pub const CHECKERS: [&str; 5] = ["coccinelle", "libpython3.11", "ocaml", "perl", "sparse"];
 
+/// What looks at pages: 64 MB to fetch, a third of what the browser with a window takes.
+pub const BROWSER: [&str; 1] = ["chromium-headless-shell"];
+
 /// Whether installing is allowed where no flag says otherwise.
 pub fn may_install() -> bool {
     std::env::var_os(NO_INSTALL).is_none()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::Flock;
 
-use crate::boards::Board;
+use crate::boards::{self, Board};
 use crate::cache::Cache;
 use crate::error::{OnFile, Result};
 use crate::kbuild::Kbuild;
@@ -19,6 +19,12 @@ pub fn tree(board: &Board) -> Result<PathBuf> {
     let cache = Cache::open()?;
     packages::provide(board, &packages::CHECKERS, &cache, packages::may_install())?;
     kernel::source_tree(board, &cache)
+}
+
+/// The browser that tests look at pages with.
+pub fn browser() -> Result<()> {
+    let cache = Cache::open()?;
+    packages::provide(&boards::VIRT, &packages::BROWSER, &cache, packages::may_install())
 }
 
 /// The tree with this repository's driver in it, and objects of a configuration of its own, so
