@@ -8,12 +8,13 @@
 //! | [`picture`] | regions with their buffers and holes, by holder |
 //! | [`page`] | that as one page without network |
 //! | [`text`] | that as text |
-//! | [`top`] | what changes, in a terminal |
+//! | `top` | what changes, in a terminal |
 
 pub mod page;
 pub mod picture;
 pub mod snapshot;
 pub mod text;
+#[cfg(feature = "terminal")]
 pub mod top;
 
 pub use picture::Picture;

@@ -8,21 +8,25 @@ pub mod results;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
 
+use askama::Template;
 use board::{Board, Boot, Error, Guest, Result};
+use board_channel::ON_SCREEN;
 use board_channel::wire::{Exit, Stream};
 use clap::Args;
+use dmaheap_see::page::Part;
+use dmaheap_see::snapshot::SCRIPT;
+use dmaheap_see::{Picture, Snapshot};
 
 use crate::demo::PICTURE;
 use crate::exec::pass_on;
-use page::State;
+use page::{Facts, Page, State};
 use results::{Counts, Suite};
 
-/// What the heaps' owner says, and what the kernel says.
+/// What the heaps' owner says.
 pub const DUMP: &str = "rsb_service dump android.hardware.graphics.allocator.IAllocator/default";
-const REGIONS: &str = "cd /sys/kernel/dmaheap && grep . */*";
-const CMA: &str = "cd /sys/kernel/mm/cma && grep . */*";
 
 /// The device's test programs, those for any device first.
 pub const PROGRAMS: [&str; 5] = [
@@ -51,6 +55,7 @@ impl Vts {
     /// Boots, runs the programs, writes `vts.xml` and `vts.html`; fails with them.
     pub fn run(self, board: &Board, install: bool) -> Result<ExitCode> {
         let boot = Boot { install, ..Boot::default() };
+        let (date, start) = (said_here("date", &["-u", "+%F %H:%M UTC"]), Instant::now());
         let mut guest = Guest::boot(board, &boot)?;
         let mut suites = Vec::new();
         for program in PROGRAMS {
@@ -70,7 +75,16 @@ impl Vts {
         let mut counts = Counts::default();
         suites.iter().for_each(|suite| counts.add(suite));
         self.write("vts.xml", &results::joined(&suites))?;
-        self.write("vts.html", &page::html(&suites, &counts, &state))?;
+        let kernel = guest.shell("uname -rvm")?.stdout;
+        let facts = Facts {
+            commit: commit(),
+            kernel: format!("{}: Linux {}", board.name, kernel.trim()),
+            date,
+            seconds: start.elapsed().as_secs(),
+        };
+        let (suites, state, facts) = (&suites, &state, &facts);
+        let page = Page { counts: &counts, suites, facts, state };
+        self.write("vts.html", &page.render().map_err(|e| Error::Usage(e.to_string()))?)?;
         let shown = self.out.display();
         println!("{counts}: {shown}/vts.xml, {shown}/vts.html");
         Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -99,11 +113,15 @@ impl Vts {
                 exit => format!("'{script}' ended with {exit:?}: {}", output.stderr),
             })
         };
-        let (dump, heaps, cma) = (said(DUMP)?, said(REGIONS)?, said(CMA)?);
+        let map = match Snapshot::parse(&said(&on_screen(SCRIPT))?) {
+            Ok(snapshot) => Part { picture: &Picture::new(&snapshot) }.render(),
+            Err(why) => Ok(results::escaped(&why)),
+        };
+        let map = map.map_err(|error| Error::Usage(error.to_string()))?;
         let demonstration = said(&format!("demo --picture {PICTURE}"))?;
         fs::create_dir_all(&self.out).map_err(|error| self.cannot_write("", error))?;
         let has_picture = guest.pull(PICTURE, &self.out.join("camera.png")).is_ok();
-        Ok(State { dump, heaps, cma, demonstration, has_picture })
+        Ok(State { map, demonstration, has_picture })
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
@@ -113,6 +131,32 @@ impl Vts {
     fn cannot_write(&self, name: &str, source: io::Error) -> Error {
         Error::File { what: "cannot write", path: self.out.join(name), source }
     }
+}
+
+/// A script that runs another while the demonstration keeps its last picture on the screen; without it,
+/// too, should it fail.
+fn on_screen(script: &str) -> String {
+    format!(
+        "mkfifo /tmp/held; demo --screen < /tmp/held > /tmp/shown 2>&1 & exec 9> /tmp/held; \
+         until grep -q '{ON_SCREEN}' /tmp/shown || ! kill -0 $!; do sleep 0.1; done; \
+         {script}; exec 9>&-; wait"
+    )
+}
+
+/// The commit that this is a working tree of, and whether there is more in it.
+fn commit() -> String {
+    let place = board::repository().display().to_string();
+    let hash = said_here("git", &["-C", &place, "rev-parse", "--short=12", "HEAD"]);
+    match said_here("git", &["-C", &place, "status", "--porcelain"]).is_empty() {
+        true => format!("commit {hash}"),
+        false => format!("commit {hash} with changes"),
+    }
+}
+
+/// What a program of the host prints; a page without it is a page.
+fn said_here(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    output.map_or(String::new(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Runs a program with these arguments, and hands on what it says of its progress. What it reported

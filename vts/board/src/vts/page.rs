@@ -1,80 +1,110 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The page for people: what passed, and the board afterwards.
+//! The page for people: what passed, of what and when, and where memory was.
 
-use super::results::{Counts, Suite, Verdict, escaped};
+use askama::Template;
+use dmaheap_see::page::STYLE as STRIPS;
+
+use super::results::{Case, Counts, Suite, Verdict};
+
+/// All of it; the picture is beside it.
+#[derive(Template)]
+#[template(path = "vts.html")]
+pub struct Page<'a> {
+    /// All programs together.
+    pub counts: &'a Counts,
+    /// The programs.
+    pub suites: &'a [Suite],
+    /// What it is about.
+    pub facts: &'a Facts,
+    /// The board after the tests.
+    pub state: &'a State,
+}
+
+/// What was tested, where and when.
+pub struct Facts {
+    /// The commit, and whether there was more than that.
+    pub commit: String,
+    /// The board's name and its kernel.
+    pub kernel: String,
+    /// When the tests began.
+    pub date: String,
+    /// Seconds that they took, all together.
+    pub seconds: u64,
+}
 
 /// The board after the tests, in its own words.
 pub struct State {
-    /// The service's dump.
-    pub dump: String,
-    /// Counters of the driver's regions.
-    pub heaps: String,
-    /// Counters of the CMA areas.
-    pub cma: String,
+    /// Where memory was while a camera's picture was on the screen: a part of the page.
+    pub map: String,
     /// What the demonstration shows.
     pub demonstration: String,
     /// Whether it left a picture.
     pub has_picture: bool,
 }
 
-const STYLE: &str = "body{font:15px/1.4 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}\
-    table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.1em .6em;\
-    border-bottom:1px solid #ddd}.failed{background:#fdd}.skipped{background:#ffd}\
-    pre{background:#f5f5f5;padding:.6em;overflow:auto}img{max-width:100%}";
-
-/// All of it; the picture is beside it.
-pub fn html(suites: &[Suite], counts: &Counts, state: &State) -> String {
-    let tables: String = suites.iter().map(table).collect();
-    let section =
-        |title: &str, text: &str| format!("<h2>{title}</h2><pre>{}</pre>\n", escaped(text));
-    let picture = match state.has_picture {
-        true => "<img src=\"camera.png\" alt=\"what the camera captured\">\n",
-        false => "",
-    };
-    let state = [
-        section("Heaps, as the allocator tells", &state.dump),
-        section("Regions: /sys/kernel/dmaheap", &state.heaps),
-        section("CMA areas: /sys/kernel/mm/cma", &state.cma),
-        section("The demonstration", &state.demonstration),
-    ]
-    .concat();
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <title>dmaheap-gralloc: {counts}</title><style>{STYLE}</style></head><body>\n\
-         <h1>{counts}</h1>\n{tables}{state}\
-         {picture}\
-         </body></html>\n"
-    )
-}
-
-/// A program's tests; what needs attention comes first.
-fn table(suite: &Suite) -> String {
+/// A program's tests by how they ended.
+fn counts(suite: &Suite) -> Counts {
     let mut counts = Counts::default();
     counts.add(suite);
-    let mut rows: Vec<_> = suite.cases.iter().collect();
-    rows.sort_by_key(|case| match case.verdict {
+    counts
+}
+
+/// Its duration, in seconds.
+fn seconds(suite: &Suite) -> String {
+    let times = suite.cases.iter().filter_map(|case| case.time.parse::<f64>().ok());
+    format!("{:.1}", times.sum::<f64>())
+}
+
+/// What needs attention comes first.
+fn sorted(suite: &Suite) -> Vec<&Case> {
+    let mut cases: Vec<_> = suite.cases.iter().collect();
+    cases.sort_by_key(|case| match case.verdict {
         Verdict::Failed(_) => 0,
         Verdict::Skipped(_) => 1,
         Verdict::Passed => 2,
     });
-    let rows: String = rows
-        .into_iter()
-        .map(|case| {
-            let (class, why) = match &case.verdict {
-                Verdict::Failed(why) => ("failed", why.as_str()),
-                Verdict::Skipped(why) => ("skipped", why.as_str()),
-                Verdict::Passed => ("passed", ""),
-            };
-            let (name, why) = (escaped(&case.name), escaped(why));
-            format!(
-                "<tr class=\"{class}\"><td>{name}</td><td>{class}</td><td>{}</td><td>{why}</td></tr>\n",
-                escaped(&case.time)
-            )
-        })
-        .collect();
-    format!(
-        "<h2>{}: {counts}</h2>\n<table><tr><th>test</th><th>result</th><th>seconds</th>\
-         <th>why</th></tr>\n{rows}</table>\n",
-        suite.name
-    )
+    cases
+}
+
+/// A verdict's word, and the reason.
+fn verdict(case: &Case) -> (&'static str, &str) {
+    match &case.verdict {
+        Verdict::Failed(why) => ("failed", why),
+        Verdict::Skipped(why) => ("skipped", why),
+        Verdict::Passed => ("passed", ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_come_first_and_names_are_no_markup() {
+        let case =
+            |name: &str, verdict| Case { name: name.to_owned(), time: "0.5".to_owned(), verdict };
+        let cases = vec![
+            case("good<i>", Verdict::Passed),
+            case("absent", Verdict::Skipped("no camera".to_owned())),
+            case("bad", Verdict::Failed("1 < 2".to_owned())),
+        ];
+        let suites = [Suite { name: "P".to_owned(), cases }];
+        let facts = Facts {
+            commit: "abc".to_owned(),
+            kernel: "virt: Linux 6.12".to_owned(),
+            date: "today".to_owned(),
+            seconds: 7,
+        };
+        let map = "<ol class=\"strip\"></ol>".to_owned();
+        let state = State { map, demonstration: "a table".to_owned(), has_picture: true };
+        let (counts, facts, state) = (&counts(&suites[0]), &facts, &state);
+        let page = Page { counts, suites: &suites, facts, state }.render().unwrap();
+        let place =
+            |part: &str| page.find(part).unwrap_or_else(|| panic!("{part} is not in {page}"));
+        assert!(place("bad") < place("no camera") && place("no camera") < place("good"));
+        for part in ["abc", "Linux 6.12", "today", "7 s", "1.5", "camera.png", "class=\"strip\""] {
+            place(part);
+        }
+        assert!(!page.contains("<i>"), "{page}");
+    }
 }

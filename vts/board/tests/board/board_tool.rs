@@ -302,9 +302,15 @@ pub fn vts_runs_the_tests_that_are_asked_for_and_reports() -> Outcome {
     let read = |name: &str| fs::read_to_string(here.join(name));
     expect_contains(&read("vts.xml")?, "name=\"GetProtectedContent\"")?;
     let page = read("vts.html")?;
-    for part in
-        ["does not support protected buffers", "framebuffer", "camera@54000000", "camera.png"]
-    {
+    for part in [
+        "does not support protected buffers",
+        "framebuffer",
+        "<h2>camera@54000000",
+        "camera.png",
+        "class=\"buffer h0\"",
+        "Linux 6.12",
+        "commit ",
+    ] {
         expect_contains(&page, part)?;
     }
     Ok(())

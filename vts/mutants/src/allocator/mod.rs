@@ -375,6 +375,31 @@ const MUTANTS: &[Mutant<Defect>] = &[
         }),
     ),
     ours(
+        "lists_no_more_than_a_screenful",
+        "callers::a_list_of_thousands_holds_nobody_up",
+        Reports(|sound, writer, options| {
+            let text = sound.report(Reader::new(Caller::current().uid), options)?;
+            let all = !options.iter().any(|option| option == "--buffers");
+            let lines = text.split_inclusive('\n').enumerate();
+            let shown: String =
+                lines.filter(|(at, _)| all || *at < 24).map(|(_, line)| line).collect();
+            writer.write_all(shown.as_bytes())
+        }),
+    ),
+    ours(
+        "takes_a_region_for_a_page_longer",
+        "callers::maps_are_of_the_regions_that_the_dump_has",
+        Reports(|sound, writer, options| {
+            rewrite(sound, writer, options, |report| {
+                for heap in report["heaps"].as_array_mut().into_iter().flatten() {
+                    if let Some(size) = heap["kernel_region"]["size"].as_u64() {
+                        heap["kernel_region"]["size"] = (size + 4096).into();
+                    }
+                }
+            })
+        }),
+    ),
+    ours(
         "lists_all_buffers_as_one_uids",
         "callers::all_who_tell_agree_on_who_has_what",
         Reports(|sound, writer, options| {
