@@ -8,6 +8,7 @@
 mod board_tool;
 mod channel;
 mod demonstration;
+mod events;
 mod fixture;
 mod kunit;
 mod mutants;
@@ -119,6 +120,9 @@ fn main() -> std::process::ExitCode {
             services_are_added_by_the_allocator_and_found_by_its_clients,
             every_rule_of_the_allocator_is_needed,
         }
+        events::{
+            are_those_that_perfetto_reads,
+        }
         kunit::{
             suites_pass_and_the_watchdogs_are_silent,
             suites_pass_without_init_on_alloc,
@@ -156,7 +160,7 @@ fn main() -> std::process::ExitCode {
 const GUESTS: usize = 2;
 
 fn needs_next(test: &str) -> bool {
-    ["kunit::", "next::"].iter().any(|start| test.starts_with(start))
+    ["events::", "kunit::", "next::"].iter().any(|start| test.starts_with(start))
 }
 
 /// Whether the command line's filters leave this test in.

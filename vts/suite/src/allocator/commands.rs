@@ -3,11 +3,15 @@
 
 use std::error::Error;
 use std::iter;
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Output};
 
+use dmaheap_buffer::Usage;
+use dmaheap_dmabuf::buffer::inode;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
+use super::report::allocate;
 use crate::harness::Outcome;
 use crate::heap::Heap;
 use crate::service::{pid, trial};
@@ -19,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         trial("commands::explain_tells_which_node_gives_the_memory", explain_gives),
         trial("commands::explain_tells_why_a_heap_cannot_give_it", explain_refuses),
         trial("commands::dump_shows_the_running_service", dump),
+        trial("commands::explain_tells_of_a_descriptor_what_it_is", explain_live),
         trial("commands::check_accepts_the_installed_policy", check),
     ]
 }
@@ -73,6 +78,32 @@ fn dump() -> Outcome {
     let report: Value = serde_json::from_str(&said("dump --json", 0)?)?;
     assert!(report["heaps"].as_array().is_some_and(|heaps| heaps.len() == 4), "{report}");
     said("dump everything", 2).map(drop)
+}
+
+/// With what the service does not look into: the driver's map, and the process that asked.
+fn explain_live() -> Outcome {
+    let buffer = allocate(Usage::CAMERA_OUTPUT, 640)?;
+    let (own, fd) = (std::process::id(), buffer.pixels.as_raw_fd());
+    let inode = inode(buffer.pixels.as_fd())?;
+    let line = format!("explain --pid {own} --fd {fd}");
+    let text = said(&line, 0)?;
+    for part in ["by rule \"camera\"", "for CAMERA_OUTPUT", "=> camera", "the buffer is here"] {
+        assert!(text.contains(part), "{part} is missing in:\n{text}");
+    }
+    let answer: Value = serde_json::from_str(&said(&format!("{line} --json"), 0)?)?;
+    let told = &answer["buffer"];
+    assert_eq!((&told["inode"], &told["pid"]), (&inode.into(), &own.into()), "{told}");
+    assert!(told["process"].as_str().is_some_and(|name| name.contains("suite")), "{told}");
+    assert!(told["address"].as_u64().is_some_and(|at| at >= 0x5400_0000), "{told}");
+
+    let list = said("dump --buffers", 0)?;
+    let is_listed = |list: &str| list.lines().any(|line| line.starts_with(&format!("{inode} ")));
+    assert!(is_listed(&list), "{inode} is missing in:\n{list}");
+    // Standard input is none, and it is none any more.
+    said(&format!("explain --pid {own} --fd 0"), 2)?;
+    drop(buffer);
+    assert!(!is_listed(&said("dump --buffers", 0)?), "{inode} is still listed");
+    Ok(())
 }
 
 fn check() -> Outcome {

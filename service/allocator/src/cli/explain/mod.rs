@@ -140,13 +140,18 @@ pub(super) fn run(mut arguments: Arguments) -> Done {
 fn explain_live(policy: Policy, pid: &str, fd: &str, json: bool) -> Done {
     let path = format!("/proc/{pid}/fd/{fd}");
     let inode = fs::metadata(&path).map_err(|error| format!("{path}: {error}"))?.ino();
-    let is_dma_buf = fs::read_link(&path).is_ok_and(|name| name.starts_with("/dmabuf:"));
-    let found = dump::live()?.into_iter().find(|buffer| is_dma_buf && buffer.inode == inode);
+    let may_be_one = fs::read_link(&path).is_ok_and(|name| is_dma_buf(&name));
+    let found = dump::live()?.into_iter().find(|buffer| may_be_one && buffer.inode == inode);
     let buffer = found.ok_or_else(|| {
         format!("{path} is no buffer that the running service has given, and that you may see")
     })?;
     Explanation::of(&policy, buffer)?.print(json)?;
     Ok(Outcome::Good)
+}
+
+/// By what a link of `/proc/PID/fd` says. Files of other file systems have the same inodes.
+fn is_dma_buf(link: &Path) -> bool {
+    link.to_string_lossy().starts_with("/dmabuf:")
 }
 
 /// A usage by its name, or by its bits as they are shown where they have none.
@@ -421,6 +426,8 @@ mod tests {
 
     #[test]
     fn what_is_no_buffer_of_the_services_is_named() {
+        assert!(is_dma_buf(Path::new("/dmabuf:0 report 64x64")));
+        assert!(is_dma_buf(Path::new("/dmabuf:")) && !is_dma_buf(Path::new("/dev/null")));
         let explain = |pid: &str| {
             let (policy, _) = Policy::load(Path::new(VIRT)).unwrap();
             explain_live(policy, pid, "0", false).err().unwrap().to_string()
