@@ -6,10 +6,12 @@ use log::LevelFilter;
 /// Installs the logger, for warnings and worse; the service wants more.
 #[cfg(target_os = "android")]
 pub fn init() {
+    // Its own level is fixed; what it takes at all is said to `log`, which the service tells otherwise.
     let config = android_logger::Config::default();
     android_logger::init_once(
-        config.with_tag("dmaheap-allocator").with_max_level(LevelFilter::Warn),
+        config.with_tag("dmaheap-allocator").with_max_level(LevelFilter::Info),
     );
+    log::set_max_level(LevelFilter::Warn);
 }
 
 /// Installs the logger, for warnings and worse; the service wants more.

@@ -104,8 +104,7 @@ fn wait_for_start() -> Result<(), String> {
 /// and as many dma-bufs in the system.
 pub fn trial(name: &str, test: fn() -> Outcome) -> Trial {
     harness::case(name, move || {
-        // Whatever a service opens once only is open now.
-        connect()?.allocate2(&good(), 1)?;
+        open_for_good()?;
         baseline::keeping(State::now, test)
     })
 }
@@ -113,14 +112,26 @@ pub fn trial(name: &str, test: fn() -> Outcome) -> Trial {
 /// A test that kills the service: another process afterwards, and all else as it was.
 pub fn restarting(name: &str, test: fn() -> Outcome) -> Trial {
     harness::case(name, move || {
+        open_for_good()?;
         let before = baseline::settled(State::now)?;
         test()?;
+        open_for_good()?;
         let after = baseline::settled(State::now)?;
         if before.pid() == after.pid() {
             return Err("the service was never killed".into());
         }
         baseline::require_same(&before.of_process(after.pid()), State::now)
     })
+}
+
+/// Has the service open whatever it opens once only: for a buffer; and for a refusal, which it may
+/// log, Android's socket for messages.
+pub fn open_for_good() -> Outcome {
+    let allocator = connect()?;
+    allocator.allocate2(&good(), 1)?;
+    // Whether it is one, a case of its own asks.
+    drop(allocator.allocate2(&good(), -1));
+    Ok(())
 }
 
 /// What the service tells of itself, through a pipe as dumpsys does it: a file would need a rule of

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Mutex;
@@ -151,7 +152,8 @@ pub fn rewrite(
 /// Has the kernel run the thread that refills when all others wait.
 pub fn refill_when_idle() -> io::Result<()> {
     // The thread starts in its own time.
-    let idle = libc::sched_param { sched_priority: 0 };
+    // Of zeros: some C libraries have more in it than the priority.
+    let idle = MaybeUninit::<libc::sched_param>::zeroed();
     thread::spawn(move || {
         loop {
             for task in fs::read_dir("/proc/self/task")?.flatten() {
@@ -159,7 +161,7 @@ pub fn refill_when_idle() -> io::Result<()> {
                     let name = task.file_name();
                     let thread = name.to_str().and_then(|name| name.parse().ok()).unwrap_or(-1);
                     // SAFETY: the call reads `idle`, which outlives it.
-                    unsafe { libc::sched_setscheduler(thread, libc::SCHED_IDLE, &raw const idle) };
+                    unsafe { libc::sched_setscheduler(thread, libc::SCHED_IDLE, idle.as_ptr()) };
                     return io::Result::Ok(());
                 }
             }

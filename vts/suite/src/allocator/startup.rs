@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use dmaheap_aidl::allocator::AllocationError;
 use libtest_mimic::Trial;
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::sys::stat::{Mode, SFlag, mknod};
 
 use super::callers::Want;
 use crate::heap::Heap;
@@ -37,7 +37,7 @@ pub fn trials() -> Vec<Trial> {
             let label = xattr::get(Heap::path(NODE), LABEL)?;
             let instead = |node: &Path| {
                 let readable = Mode::from_bits_truncate(0o444);
-                mknod(node, SFlag::S_IFCHR, readable, makedev(1, 3))?;
+                mknod(node, SFlag::S_IFCHR, readable, libc::makedev(1, 3))?;
                 // The node's own: else SELinux would be in the way already.
                 Ok(label.iter().try_for_each(|label| xattr::set(node, LABEL, label))?)
             };

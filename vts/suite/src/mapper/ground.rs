@@ -62,8 +62,10 @@ pub struct Ground {
 impl Ground {
     pub fn new() -> Result<Ground, Box<dyn Error>> {
         let ground = Ground { mapper: Mapper::load()?, allocator: service::connect()? };
-        // Whatever is opened once only is open now.
+        // Whatever is opened once only is open now: Android's socket for messages at the first one.
         ground.allocate(service::good())?.import(&ground)?.with_pixels(CPU, |_| ())?;
+        ground.import_words(&[0; 3]);
+        service::open_for_good()?;
         Ok(ground)
     }
 

@@ -88,7 +88,8 @@ pub fn heard() -> Result<String, Box<dyn Error>> {
 }
 
 impl Peer {
-    /// Its process.
+    /// Its process, for those who trace it.
+    #[cfg(not(target_os = "android"))]
     pub fn pid(&self) -> nix::unistd::Pid {
         nix::unistd::Pid::from_raw(self.child.id().cast_signed())
     }
