@@ -9,7 +9,9 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rsbinder::hub::{self, ServiceManager};
-use rsbinder::{BinderFeatures, DeathRecipient, ProcessState, ProxyHandle, StatusCode, WIBinder};
+use rsbinder::{
+    BinderFeatures, DeathRecipient, ProcessState, ProxyHandle, SIBinder, StatusCode, WIBinder,
+};
 pub use rsbinder::{ParcelFileDescriptor, Status, Strong};
 
 use crate::allocator::{AllocationError, BnAllocator, IAllocator};
@@ -111,19 +113,41 @@ pub fn serve(
     let binder = BnAllocator::new_binder_with_features(allocator, features).as_binder();
 
     ProcessState::start_thread_pool();
-    match &*hub::default()? {
-        // Isolated processes (a browser's renderer, say) draw too.
-        ServiceManager::Android16(manager) => {
-            use hub::android_16::IServiceManager;
-            manager
-                .addService(&name, &binder, true, hub::DUMP_FLAG_PRIORITY_DEFAULT)
-                .map_err(|status| {
-                    format!("the service manager does not register {name}: {status}; is another allocator running?")
-                })?;
-        }
-    }
+    register(&name, &binder).map_err(|why| {
+        format!(
+            "the service manager does not register {name}: {why}; is another allocator running?"
+        )
+    })?;
     ProcessState::join_thread_pool()?;
     Err("the binder driver ended the service's main thread".into())
+}
+
+/// Tells the service manager. The calls that it knows have other numbers in other versions of
+/// Android; which it is, the binder library asks the property `ro.build.version.sdk`, and Android 15
+/// itself, which has two.
+fn register(name: &str, binder: &SIBinder) -> std::result::Result<(), Box<dyn Error>> {
+    // Isolated processes (a browser's renderer, say) draw too.
+    macro_rules! add {
+        ($version:ident, $manager:expr) => {
+            hub::$version::IServiceManager::addService(
+                $manager,
+                name,
+                binder,
+                true,
+                hub::DUMP_FLAG_PRIORITY_DEFAULT,
+            )?
+        };
+    }
+    match &*hub::default()? {
+        #[cfg(target_os = "android")]
+        ServiceManager::Android13(manager) => add!(android_13, manager),
+        #[cfg(target_os = "android")]
+        ServiceManager::Android14(manager) => add!(android_14, manager),
+        #[cfg(target_os = "android")]
+        ServiceManager::Android15(manager) => add!(android_15, manager),
+        ServiceManager::Android16(manager) => add!(android_16, manager),
+    }
+    Ok(())
 }
 
 /// Has the running allocator of this instance write its state to `to`.

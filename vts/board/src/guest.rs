@@ -47,6 +47,8 @@ pub struct Boot {
     pub driver: Option<DriverFiles>,
     /// Programs and VINTF manifests in place of the image's own of these names.
     pub replace: Vec<(String, PathBuf)>,
+    /// The folder of a device's package, which then is all that lies on `/vendor`.
+    pub package: Option<PathBuf>,
 }
 
 impl Default for Boot {
@@ -61,6 +63,7 @@ impl Default for Boot {
             timeout: Some(Duration::from_secs(20 * 60)),
             driver: None,
             replace: Vec::new(),
+            package: None,
         }
     }
 }
@@ -133,9 +136,11 @@ impl Guest {
     pub fn boot(board: &Board, boot: &Boot) -> Result<Self> {
         let cache = Cache::open()?;
         packages::provide(board, &[], &cache, boot.install)?;
+        let packed =
+            |board, cache: &_| image::pack(board, cache, &boot.replace, boot.package.as_deref());
         let (kernel, (qemu, image)) = side_by_side(
             || kernel::kernel(board, &cache, boot.driver.as_ref()),
-            || Ok((debian::qemu(board, &cache)?, image::pack(board, &cache, &boot.replace)?)),
+            || Ok((debian::qemu(board, &cache)?, packed(board, &cache)?)),
         )?;
         let image = image::with_modules(image, &kernel.modules)?;
         let kernel = kernel.image;

@@ -13,7 +13,7 @@ use crate::boards::{self, Board};
 use crate::cache::Cache;
 use crate::error::{Error, OnFile, Result};
 use crate::place::repository;
-use crate::{debian, sepolicy, userland, vintf};
+use crate::{bionic, debian, sepolicy, userland, vintf};
 
 /// Folders of Debian's packages that the guest needs.
 const LIBRARY_FOLDERS: [&str; 4] = ["lib", "lib64", "usr/lib", "bin"];
@@ -71,8 +71,14 @@ enum Entry {
 struct Image(BTreeMap<PathBuf, Entry>);
 
 /// Builds what belongs into the image and packs it into an unnamed file, with the programs and
-/// manifests in `replace` in place of those of the same names.
-pub fn pack(board: &Board, cache: &Cache, replace: &[(String, PathBuf)]) -> Result<File> {
+/// manifests in `replace` in place of those of the same names; or with a device's package as all that
+/// the vendor brings.
+pub fn pack(
+    board: &Board,
+    cache: &Cache,
+    replace: &[(String, PathBuf)],
+    package: Option<&Path>,
+) -> Result<File> {
     let mut image = Image(BTreeMap::new());
     for (folder, mode) in FOLDERS {
         image.0.insert(folder.into(), Entry::Folder { mode });
@@ -91,15 +97,37 @@ pub fn pack(board: &Board, cache: &Cache, replace: &[(String, PathBuf)]) -> Resu
         let source = chosen(&name, source);
         let place = PROGRAMS.iter().find(|(program, _)| *program == name);
         let place = place.map_or(format!("/system/bin/{name}"), |(_, path)| (*path).to_owned());
-        image.add_file(&source, &place)?;
+        if package.is_none() || !place.starts_with("/vendor/") {
+            image.add_file(&source, &place)?;
+        }
     }
-    // Its commands for people.
-    image.put("/system/bin/allocator", Entry::Link { target: PROGRAMS[1].1.into() });
-    image.add_configuration(board, folder.path())?;
-    let manifests =
-        MANIFESTS.map(|(from, name)| (name, chosen(name, repository().join(from).join(name))));
-    image.add_declarations(manifests, &folder.path().join("declared.toml"))?;
-    image.add_file(&sepolicy::compile(&board.sepolicy, folder.path())?, POLICY)?;
+    if package.is_none() {
+        // Its commands for people.
+        image.put("/system/bin/allocator", Entry::Link { target: PROGRAMS[1].1.into() });
+    }
+    image.add_platform()?;
+    let declared = folder.path().join("declared.toml");
+    let policy = match package {
+        Some(package) => {
+            image.add_tree(&package.join("vendor"), "/vendor")?;
+            image.add_tree(&package.join("tests"), "/data/local/tmp")?;
+            image.add_bionic(board, folder.path())?;
+            let manifest = package.join("vendor/etc/vintf/manifest").join(ALLOCATORS);
+            image.add_declarations([manifest], &declared)?;
+            vec![package.join("sepolicy")]
+        }
+        None => {
+            image.add_vendor(board, folder.path())?;
+            let manifests = MANIFESTS
+                .map(|(from, name)| (name, chosen(name, repository().join(from).join(name))));
+            for (name, source) in &manifests {
+                image.add_file(source, &format!("/vendor/etc/vintf/manifest/{name}"))?;
+            }
+            image.add_declarations(manifests.map(|(_, source)| source), &declared)?;
+            board.sepolicy.clone()
+        }
+    };
+    image.add_file(&sepolicy::compile(&policy, folder.path())?, POLICY)?;
     let unnamed = Path::new(UNNAMED);
     let mut file = tempfile::tempfile().on("cannot make a temporary file for", unnamed)?;
     image.write(BufWriter::new(&mut file)).on("cannot write", unnamed)?;
@@ -181,17 +209,20 @@ impl Image {
         Ok(())
     }
 
-    /// The files a board ships, and the platform's part that this board stands in for.
-    fn add_configuration(&mut self, board: &Board, folder: &Path) -> Result<()> {
+    /// The platform's part, which this board stands in for.
+    fn add_platform(&mut self) -> Result<()> {
         let guest = repository().join("vts/board/guest/etc");
         for name in ["passwd", "group"] {
             self.add_file(&guest.join(name), &format!("/etc/{name}"))?;
         }
         self.add_file(&guest.join("ueventd.rc"), "/system/etc/ueventd.rc")?;
         self.add_tree(&guest.join("init"), "/system/etc/init")?;
-        let labels = sepolicy::platform().join("file_contexts");
-        self.add_file(&labels, "/system/etc/selinux/plat_file_contexts")?;
+        let contexts = sepolicy::platform().join("file_contexts");
+        self.add_file(&contexts, "/system/etc/selinux/plat_file_contexts")
+    }
 
+    /// The files a board ships.
+    fn add_vendor(&mut self, board: &Board, folder: &Path) -> Result<()> {
         let vendor = repository().join("service/etc");
         let labels: Vec<_> = board.sepolicy.iter().map(|part| part.join("file_contexts")).collect();
         for (parts, name, place) in [
@@ -207,17 +238,23 @@ impl Image {
         self.add_file(&vendor.join(RC), &format!("/vendor/etc/init/{RC}"))
     }
 
-    /// The manifests, and in `written` what the service manager makes of them.
+    /// What programs for Android find in place of its linker and libraries.
+    fn add_bionic(&mut self, board: &Board, folder: &Path) -> Result<()> {
+        for library in bionic::libraries(board, folder)? {
+            let name = library.file_name().unwrap_or_default().to_string_lossy();
+            self.add_file(&library, &format!("/lib/{name}"))?;
+        }
+        self.put(bionic::LINKER, Entry::Link { target: bionic::GLIBCS_LINKER.into() });
+        Ok(())
+    }
+
+    /// What the service manager makes of the manifests, in `written`.
     fn add_declarations<const N: usize>(
         &mut self,
-        manifests: [(&str, PathBuf); N],
+        manifests: [PathBuf; N],
         written: &Path,
     ) -> Result<()> {
-        for (name, source) in &manifests {
-            self.add_file(source, &format!("/vendor/etc/vintf/manifest/{name}"))?;
-        }
-        let declared = vintf::configuration(&manifests.map(|(_, source)| source))?;
-        fs::write(written, declared).on("cannot write", written)?;
+        fs::write(written, vintf::configuration(&manifests)?).on("cannot write", written)?;
         self.add_file(written, DECLARED)
     }
 

@@ -91,7 +91,8 @@ impl Instrumented {
                 cargo
             };
             let build = test(&["--no-run"]);
-            let built = userland::build("building the host's tests", build, &log("build"))?;
+            let built =
+                userland::build("building the host's tests", userland::HINT, build, &log("build"))?;
             tool::run("running the host's tests", HINT, test(&[]), &log("test"), |_| ())?;
             self.objects.extend(built.into_iter().map(|(_, path)| path));
         }
@@ -106,7 +107,7 @@ impl Instrumented {
         let mut cargo = self.cargo("build", &board.target.rust);
         cargo.args(["--release", "--bins", "--lib"]).args(PROGRAMS);
         let log = results().join("coverage-guest.log");
-        let built = userland::build("building the guest's programs", cargo, &log)?;
+        let built = userland::build("building the guest's programs", userland::HINT, cargo, &log)?;
         step.done();
         self.objects.extend(built.iter().map(|(_, path)| path.clone()));
         Ok(built)

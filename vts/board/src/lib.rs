@@ -11,6 +11,8 @@
 //! without a boot;
 //! [`instrumented`] counts what a boot and the host's tests run of `service/`.
 
+pub mod android;
+mod bionic;
 pub mod boards;
 pub mod cache;
 pub mod debian;
@@ -22,6 +24,7 @@ pub mod instrumented;
 mod kbuild;
 mod kernel;
 mod machine;
+pub mod package;
 mod packages;
 mod place;
 mod progress;

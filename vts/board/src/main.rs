@@ -8,6 +8,7 @@ mod coverage;
 mod demo;
 mod exec;
 mod floor;
+mod pack;
 mod shell;
 mod vts;
 
@@ -49,6 +50,8 @@ enum Verb {
     Vts(vts::Vts),
     /// Count which lines of service/ the tests run, on the host and in the board
     Coverage(coverage::Coverage),
+    /// Build for a device, and pack what it gets
+    Package(pack::Pack),
     /// Remove all that was built or fetched into the cache folder
     Clean,
 }
@@ -82,6 +85,7 @@ fn run(command: Option<Verb>, board: &Board, install: bool) -> Result<ExitCode> 
         Some(Verb::Check) => check::run(board, install),
         Some(Verb::Vts(vts)) => vts.run(board, install),
         Some(Verb::Coverage(coverage)) => coverage.run(board, install),
+        Some(Verb::Package(pack)) => pack.run(&board.name),
         Some(Verb::Clean) => clean::run(),
     }
 }

@@ -13,7 +13,8 @@ use crate::place::{repository, results};
 use crate::progress::Step;
 use crate::tool;
 
-const HINT: &str = "cargo's own words above say what to mend; is there a network for crates?";
+/// For a build of this workspace.
+pub const HINT: &str = "cargo's own words above say what to mend; is there a network for crates?";
 
 /// What is built together: packages of this workspace that go into the guest; and rsbinder's tools,
 /// which ask for more of rsbinder than the others may get.
@@ -46,7 +47,7 @@ pub fn programs(board: &Board) -> Result<Vec<(String, PathBuf)>> {
             .current_dir(repository())
             .args(["build", "--release", "--target", &board.target.rust])
             .args(packages);
-        built.extend(build(WHAT, command, &results.join("cargo.log"))?);
+        built.extend(build(WHAT, HINT, command, &results.join("cargo.log"))?);
     }
     step.done();
     Ok(built)
@@ -54,13 +55,18 @@ pub fn programs(board: &Board) -> Result<Vec<(String, PathBuf)>> {
 
 /// Runs a command of cargo's that builds; name and place of each program, and of each library for
 /// others.
-pub fn build(what: &str, mut command: Command, log: &Path) -> Result<Vec<(String, PathBuf)>> {
+pub fn build(
+    what: &str,
+    hint: &'static str,
+    mut command: Command,
+    log: &Path,
+) -> Result<Vec<(String, PathBuf)>> {
     command
         .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
         .stderr(File::create(log).on("cannot write", log)?);
     let output = command.output().on("cannot start cargo, with log", log)?;
-    tool::check(what, HINT, output.status, log)?;
+    tool::check(what, hint, output.status, log)?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(installable).collect())
 }
 

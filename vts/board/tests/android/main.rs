@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Android.bp`, and what it builds, without an Android tree: its paths, its crates, its dependencies
 //! against Cargo's, and a type check against AOSP's own binder library as the system and as vendors
-//! have it.
+//! have it. What cargo builds for devices is looked at as files.
 
 mod bp;
+mod elf;
 mod workspace;
 
 use std::collections::BTreeSet;

@@ -12,6 +12,7 @@ mod events;
 mod fixture;
 mod kunit;
 mod mutants;
+mod package;
 mod reach;
 mod regions;
 mod screen;
@@ -122,6 +123,9 @@ fn main() -> std::process::ExitCode {
         }
         events::{
             are_those_that_perfetto_reads,
+        }
+        package::{
+            serves_all_conformance_cases_and_nothing_else_lies_on_vendor,
         }
         kunit::{
             suites_pass_and_the_watchdogs_are_silent,

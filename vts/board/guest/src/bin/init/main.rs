@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The board's process 1: a small stand-in for Android's init, ueventd and `class_start`.
 //!
-//! Mounts, loads the kernel's modules, loads the SELinux policy and labels all files, gives device
+//! Mounts, loads the kernel's modules, makes the properties, loads the SELinux policy and labels all files, gives device
 //! nodes the modes and owners of the two `ueventd.rc` files, enforces, starts the services of the
 //! `.rc` files as the users they name, waits until their interfaces answer, and starts the agent.
 //! Then it reaps, restarts services that die, and powers off when the agent is gone. It reads the
@@ -10,6 +10,7 @@
 mod identity;
 mod modules;
 mod mounts;
+mod properties;
 mod rc;
 mod selinux;
 mod supervisor;
@@ -67,6 +68,7 @@ fn prepare() -> io::Result<()> {
     mounts::mount_all()?;
     modules::load_all(MODULES.as_ref())?;
     run("/bin/busybox", &["--install", "-s", "/bin"])?;
+    properties::make()?;
     selinux::load()?;
     // The one that the kernel opened lies under the mount of /dev, and has no label of its own.
     let console = File::options().read(true).write(true).open("/dev/console")?;

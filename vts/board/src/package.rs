@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a device gets, as a tar or a folder: below `vendor/` what lies on its partition of that name,
+//! and beside it what its other parts are made of. The same commit gives the same bytes.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, OnFile, Result};
+use crate::place::repository;
+use crate::{android, tool};
+
+/// A device, as far as its package goes.
+#[derive(Debug)]
+pub struct Device {
+    /// Its folder below `service/etc`.
+    pub name: &'static str,
+    /// Its device-tree overlay below `kernel/board`.
+    overlay: &'static str,
+}
+
+/// Those that there are files for.
+pub static DEVICES: [Device; 4] = [
+    Device { name: "hikey", overlay: "hi6220-hikey.dtso" },
+    Device { name: "hikey960", overlay: "hi3660-hikey960.dtso" },
+    Device { name: "rpi4", overlay: "bcm2711-rpi-4-b.dtso" },
+    Device { name: "virt", overlay: "virt.dtso" },
+];
+
+/// Where each program that is built goes.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("allocator", "vendor/bin/hw/android.hardware.graphics.allocator-service.dmaheap"),
+    ("dmaheap_mapper", "vendor/lib64/hw/mapper.dmaheap.so"),
+    ("VtsDmaHeap_TargetTest", "tests/VtsDmaHeap_TargetTest"),
+    (
+        "VtsHalGraphicsAllocatorDmaHeap_TargetTest",
+        "tests/VtsHalGraphicsAllocatorDmaHeap_TargetTest",
+    ),
+    ("VtsHalGraphicsMapperDmaHeap_TargetTest", "tests/VtsHalGraphicsMapperDmaHeap_TargetTest"),
+];
+
+const RC: &str = "android.hardware.graphics.allocator-service.dmaheap.rc";
+const MANIFEST: &str = "android.hardware.graphics.allocator-service.dmaheap.xml";
+
+/// Every other file of the repository, or every file that lies in a folder of it; where it goes, and
+/// its mode.
+fn files(device: &Device) -> Vec<(String, String, u32)> {
+    let of_device = |from: String, to: &str| (from, to.to_owned(), 0o644);
+    let of_all = [
+        ("service/etc/ueventd.rc", "vendor/etc/ueventd.rc", 0o644),
+        ("sepolicy/file_contexts", "vendor/etc/selinux/vendor_file_contexts", 0o644),
+        ("sepolicy", "sepolicy", 0o644),
+        ("kernel", "kernel", 0o644),
+        ("LICENSE-APACHE", "LICENSE-APACHE", 0o644),
+        ("LICENSE-GPL", "LICENSE-GPL", 0o644),
+        ("vts/board/android/install.sh", "install.sh", 0o755),
+    ];
+    let mut files = vec![
+        of_device(
+            format!("service/etc/{}/heaps.toml", device.name),
+            "vendor/etc/dmaheap/heaps.toml",
+        ),
+        of_device(
+            format!("kernel/board/{}", device.overlay),
+            &format!("kernel/board/{}", device.overlay),
+        ),
+        of_device(format!("service/etc/{RC}"), &format!("vendor/etc/init/{RC}")),
+        of_device(
+            format!("service/etc/{MANIFEST}"),
+            &format!("vendor/etc/vintf/manifest/{MANIFEST}"),
+        ),
+    ];
+    files.extend(of_all.map(|(from, to, mode)| (from.to_owned(), to.to_owned(), mode)));
+    files
+}
+
+/// What the parts are that do not lie on `/vendor`; at the head of the manifest.
+const WHERE_IT_GOES: &str = "\
+# vendor/    lies on the device's /vendor; install.sh puts it there, on a device that lets it
+# sepolicy/  belongs into BOARD_VENDOR_SEPOLICY_DIRS of the device's tree; Android 13 is the oldest
+# kernel/    belongs into drivers/dma-buf/heaps/dmaheap of the device's kernel, its README says how;
+#            kernel/board has the overlay for the device's tree
+# tests/     run on the device, as root; install.sh puts them into /data/local/tmp
+";
+
+/// A package: what it holds by its path there, with mode and bytes.
+#[derive(Debug)]
+pub struct Package {
+    files: BTreeMap<String, (u32, Vec<u8>)>,
+    /// When the commit was made, in seconds since 1970.
+    time: u64,
+}
+
+/// The device of this name, or the names that there are.
+///
+/// # Errors
+/// If there is none.
+pub fn device(name: &str) -> Result<&'static Device> {
+    DEVICES.iter().find(|device| device.name == name).ok_or_else(|| {
+        let names: Vec<&str> = DEVICES.iter().map(|device| device.name).collect();
+        Error::Usage(format!("no package is made for '{name}'; there are {}", names.join(", ")))
+    })
+}
+
+impl Package {
+    /// Builds what goes into it, and takes the rest from the repository.
+    ///
+    /// # Errors
+    /// If it cannot be built or read.
+    pub fn build(device: &Device) -> Result<Package> {
+        let built = android::programs()?;
+        let commit = Commit::read();
+        let mut package = Package { files: BTreeMap::new(), time: commit.time };
+        for (program, to) in PROGRAMS {
+            let found = built.iter().find(|(name, _)| name == program);
+            let (_, path) = found.ok_or_else(|| {
+                Error::Usage(format!("cargo built no {program}: see target/board/android.log"))
+            })?;
+            let mode = if to.ends_with(".so") { 0o644 } else { 0o755 };
+            package.add(path, to, mode)?;
+        }
+        for (from, to, mode) in files(device) {
+            let from = repository().join(from);
+            if from.is_dir() {
+                for file in files_in(&from)? {
+                    let name = file.file_name().unwrap_or_default().to_string_lossy();
+                    package.add(&file, &format!("{to}/{name}"), mode)?;
+                }
+            } else {
+                package.add(&from, &to, mode)?;
+            }
+        }
+        let manifest = package.manifest(device, &commit.name);
+        package.files.insert("MANIFEST".to_owned(), (0o644, manifest.into_bytes()));
+        Ok(package)
+    }
+
+    fn add(&mut self, from: &Path, to: &str, mode: u32) -> Result<()> {
+        let bytes = fs::read(from).on("cannot read", from)?;
+        self.files.insert(to.to_owned(), (mode, bytes));
+        Ok(())
+    }
+
+    /// Version, commit, device, and every file with its hash, as `sha256sum --check` takes them.
+    fn manifest(&self, device: &Device, commit: &str) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        let name = device.name;
+        let mut text =
+            format!("# dmaheap-gralloc {version}, commit {commit}, for {name}\n{WHERE_IT_GOES}");
+        for (path, (_, bytes)) in &self.files {
+            text.push_str(&format!("{:x}  {path}\n", Sha256::digest(bytes)));
+        }
+        text
+    }
+
+    /// Writes it as a tar if the name ends so, else as a folder, which must be empty or not there.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, out: &Path) -> Result<()> {
+        if out.extension().is_some_and(|extension| extension == "tar") {
+            return self.write_tar(out);
+        }
+        if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::Usage(format!("{} is not empty", out.display())));
+        }
+        for (path, (mode, bytes)) in &self.files {
+            let path = out.join(path);
+            let above = path.parent().unwrap_or(out);
+            fs::create_dir_all(above).on("cannot make", above)?;
+            fs::write(&path, bytes).on("cannot write", &path)?;
+            fs::set_permissions(&path, Permissions::from_mode(*mode)).on("cannot change", &path)?;
+        }
+        Ok(())
+    }
+
+    fn write_tar(&self, out: &Path) -> Result<()> {
+        let file = File::create(out).on("cannot write", out)?;
+        let mut tar = tar::Builder::new(file);
+        for (path, (mode, bytes)) in &self.files {
+            let mut header = tar::Header::new_ustar();
+            header.set_mode(*mode);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(self.time);
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, path, bytes.as_slice()).on("cannot write", out)?;
+        }
+        let mut file = tar.into_inner().on("cannot write", out)?;
+        file.flush().on("cannot write", out)
+    }
+}
+
+/// The files in a folder of the repository, not those in folders below.
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).on("cannot read", folder)? {
+        let path = entry.on("cannot read", folder)?.path();
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What the repository's files are of.
+struct Commit {
+    name: String,
+    time: u64,
+}
+
+impl Commit {
+    /// Files that were changed since are said to be; without git, nothing is known.
+    fn read() -> Commit {
+        let git = |arguments: &[&str]| {
+            let mut git = Command::new("git");
+            git.arg("-C").arg(repository()).args(arguments);
+            tool::output("asking git", &mut git).ok()
+        };
+        let known = git(&["log", "-1", "--format=%H %ct"]);
+        let known = known.as_deref().and_then(|text| text.trim().split_once(' '));
+        let Some((name, time)) = known else {
+            return Commit { name: "unknown".to_owned(), time: 0 };
+        };
+        let changed = git(&["status", "--porcelain"]).is_none_or(|changes| !changes.is_empty());
+        let name = if changed { format!("{name} with changes") } else { name.to_owned() };
+        Commit { name, time: time.parse().unwrap_or(0) }
+    }
+}
