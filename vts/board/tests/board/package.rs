@@ -10,7 +10,7 @@ use dmaheap_suite::program::{ALLOCATOR, HEAPS, MAPPER};
 use libtest_mimic::Failed;
 
 use crate::Outcome;
-use crate::fixture::{boot, expect_contains, fail, scratch, succeed};
+use crate::fixture::{boot, expect_contains, expect_eq, fail, scratch, succeed};
 use crate::suite::SHORT;
 
 /// Where the package's programs for tests are, on a device and here.
@@ -29,6 +29,8 @@ fn boot_with(package: PathBuf, sdk: u32) -> Result<Guest, Failed> {
 /// The service, the mapper in its clients, and the clients: as they are for a device.
 pub fn serves_all_conformance_cases_and_nothing_else_lies_on_vendor() -> Outcome {
     let mut guest = boot_with(unpacked()?, 36)?;
+    let enforcing = succeed(&mut guest, "cat /sys/fs/selinux/enforce")?;
+    expect_eq("enforcing", enforcing.as_str(), "1")?;
     let vendor =
         succeed(&mut guest, "cd /vendor && find . -type f | grep -v precompiled_sepolicy")?;
     if vendor.lines().count() != 7 {
