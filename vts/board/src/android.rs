@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::cache::Cache;
 use crate::error::{Error, OnFile, Result};
 use crate::place::{repository, results};
 use crate::progress::Step;
@@ -92,9 +93,11 @@ pub fn symbols() -> Result<BTreeMap<String, Symbol>> {
 /// # Errors
 /// If rustup cannot bring a target, or cargo's build fails.
 pub fn programs() -> Result<Vec<(String, PathBuf)>> {
+    // Others would link with what is half written.
+    let _lock = Cache::open()?.lock("android")?;
+    const WHAT: &str = "building for Android's devices";
     require_target(TARGET)?;
     require_target(MUSL)?;
-    const WHAT: &str = "building for Android's devices";
     let step = Step::new(WHAT);
     let link = repository().join("target/android");
     for folder in [&link, &results()] {

@@ -9,10 +9,6 @@ pub mod wire;
 /// The kernel argument with which the host asks for a board without services.
 pub const NO_SERVICES: &str = "board.services=off";
 
-/// The kernel argument, up to its value, with which the host says which SDK level of Android's the
-/// board's properties are to name.
-pub const SDK: &str = "board.sdk=";
-
 /// The line with which a program says that its picture is on the screen; it then waits for the end
 /// of its input.
 pub const ON_SCREEN: &str = "the screen shows it";

@@ -126,6 +126,7 @@ fn main() -> std::process::ExitCode {
         }
         package::{
             serves_all_conformance_cases_and_nothing_else_lies_on_vendor,
+            registers_itself_with_the_service_manager_of_every_platform,
         }
         kunit::{
             suites_pass_and_the_watchdogs_are_silent,
@@ -156,6 +157,7 @@ fn main() -> std::process::ExitCode {
             services::{ console_shows_no_kernel_warning }
         },
     );
+    package::tidy_up();
     fixture::tidy_up();
     if outcome.has_failed() { outcome.exit_code() } else { judged.exit_code() }
 }

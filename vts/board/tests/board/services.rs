@@ -13,7 +13,7 @@ use crate::fixture::{
     boot, expect_contains, expect_eq, fail, scratch, sh, succeed, with_every_guest,
 };
 
-const INTERFACE: &str = "android.hardware.graphics.allocator.IAllocator/default";
+pub const INTERFACE: &str = "android.hardware.graphics.allocator.IAllocator/default";
 const MANIFEST: &str = "android.hardware.graphics.allocator-service.dmaheap.xml";
 
 /// `CAP_SYS_NICE` is bit 23; Android ids: system 1000, graphics 1003, drmrpc 1026.

@@ -10,18 +10,19 @@
 mod identity;
 mod modules;
 mod mounts;
-mod properties;
 mod rc;
 mod selinux;
 mod supervisor;
 mod ueventd;
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use board_channel::NO_SERVICES;
+use board_guest::properties;
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::resource::{Resource, setrlimit};
 
@@ -68,13 +69,20 @@ fn prepare() -> io::Result<()> {
     mounts::mount_all()?;
     modules::load_all(MODULES.as_ref())?;
     run("/bin/busybox", &["--install", "-s", "/bin"])?;
-    properties::make()?;
+    make_properties()?;
     selinux::load()?;
     // The one that the kernel opened lies under the mount of /dev, and has no label of its own.
     let console = File::options().read(true).write(true).open("/dev/console")?;
     let mut second_stage = Command::new("/init");
     second_stage.arg(SECOND_STAGE).stdin(console.try_clone()?).stdout(console.try_clone()?);
     Err(second_stage.stderr(console).exec())
+}
+
+/// Which version of Android this is: one whose service manager speaks as the board's does.
+fn make_properties() -> io::Result<()> {
+    let properties = HashMap::from([(properties::SDK, "36")]);
+    properties::write(properties::FOLDER.as_ref(), &properties)
+        .map_err(|why| io::Error::other(format!("making the properties: {why}")))
 }
 
 fn bring_up() -> io::Result<()> {
