@@ -57,7 +57,8 @@ pub struct Component {
 /// How the samples of one plane are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
-    /// Pixels of a row that share a sample.
+    /// Pixels of a row that share a sample. Neither this nor the next is zero; who divides by one says
+    /// so, so that no division in the mapper can panic.
     pub width: u32,
     /// Rows of pixels that share a row of samples.
     pub height: u32,

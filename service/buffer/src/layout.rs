@@ -141,7 +141,7 @@ impl Layout {
             let plane = Plane {
                 offset: end.align_up(constraints.plane).ok_or(Error::Overflow)?,
                 stride: row_bytes(sampling, width)?,
-                rows: u32::try_from(height.0.div_ceil(sampling.height.into()))
+                rows: u32::try_from(height.0.div_ceil(u64::from(sampling.height).max(1)))
                     .map_err(|_| Error::Overflow)?,
             };
             end = plane
@@ -247,6 +247,7 @@ fn reported_stride(format: Format, width: Pixels, planes: &[Plane]) -> Result<St
 /// Bytes of a row of samples that covers `width` pixels; at most 2^31 - 1,
 /// because both V4L2 and DRM count them in 32 bits.
 fn row_bytes(sampling: &Sampling, width: Pixels) -> Result<Bytes, Error> {
-    let bytes = u64::from(width.0.div_ceil(sampling.width)).checked_mul(sampling.bytes.into());
+    let bytes =
+        u64::from(width.0.div_ceil(sampling.width.max(1))).checked_mul(sampling.bytes.into());
     bytes.filter(|bytes| i32::try_from(*bytes).is_ok()).map(Bytes).ok_or(Error::Overflow)
 }

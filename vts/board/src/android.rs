@@ -7,9 +7,11 @@
 //! (`android/unwind.rs` has what is musl's in it).
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use nix::fcntl::Flock;
 
 use crate::cache::Cache;
 use crate::error::{Error, OnFile, Result};
@@ -56,6 +58,7 @@ const BUILDS: [&[&str]; 3] = [
     ],
 ];
 
+const WHAT: &str = "building for Android's devices";
 const HINT: &str = "an undefined symbol is to be looked up in bionic's libc.map.txt and written, with \
                     its API level, into vts/board/android/bionic.txt";
 
@@ -93,32 +96,64 @@ pub fn symbols() -> Result<BTreeMap<String, Symbol>> {
 /// # Errors
 /// If rustup cannot bring a target, or cargo's build fails.
 pub fn programs() -> Result<Vec<(String, PathBuf)>> {
-    // Others would link with what is half written.
-    let _lock = Cache::open()?.lock("android")?;
-    const WHAT: &str = "building for Android's devices";
-    require_target(TARGET)?;
-    require_target(MUSL)?;
+    let ground = Ground::prepare()?;
     let step = Step::new(WHAT);
-    let link = repository().join("target/android");
-    for folder in [&link, &results()] {
-        fs::create_dir_all(folder).on("cannot make", folder)?;
-    }
-    make_libraries(&link)?;
-    make_parts(&link)?;
-    let flags = flags(&link)?;
     let mut built = Vec::new();
     for packages in BUILDS {
-        let mut command = cargo();
-        command.current_dir(repository()).args(["build", "--target", TARGET]);
-        command.env("CARGO_ENCODED_RUSTFLAGS", &flags).args(packages);
-        built.extend(userland::build(WHAT, HINT, command, &results().join("android.log"))?);
+        let mut command = ground.cargo("build");
+        command.args(packages);
+        built.extend(userland::build(WHAT, HINT, command, &ground.log)?);
     }
     step.done();
     Ok(built)
 }
 
+/// All that the mapper is made of, Rust's own code with it, as it is before it is linked.
+///
+/// # Errors
+/// As [`programs`].
+pub fn mapper_archive() -> Result<PathBuf> {
+    let ground = Ground::prepare()?;
+    let target = repository().join("target");
+    let mut command = ground.cargo("rustc");
+    command.args(["--profile=device", "-pdmaheap-mapper", "--lib", "--crate-type=staticlib"]);
+    command.arg("--target-dir").arg(&target);
+    userland::build(WHAT, HINT, command, &ground.log)?;
+    Ok(target.join(TARGET).join("device/libdmaheap_mapper.a"))
+}
+
+/// What every build stands on.
+struct Ground {
+    flags: String,
+    log: PathBuf,
+    // Others would link with what is half written.
+    _lock: Flock<File>,
+}
+
+impl Ground {
+    fn prepare() -> Result<Ground> {
+        let lock = Cache::open()?.lock("android")?;
+        require_target(TARGET)?;
+        require_target(MUSL)?;
+        let link = repository().join("target/android");
+        for folder in [&link, &results()] {
+            fs::create_dir_all(folder).on("cannot make", folder)?;
+        }
+        make_libraries(&link)?;
+        make_parts(&link)?;
+        Ok(Ground { flags: flags(&link), log: results().join("android.log"), _lock: lock })
+    }
+
+    fn cargo(&self, verb: &str) -> Command {
+        let mut command = cargo();
+        command.current_dir(repository()).args([verb, "--target", TARGET]);
+        command.env("CARGO_ENCODED_RUSTFLAGS", &self.flags);
+        command
+    }
+}
+
 /// rustc's flags, as cargo takes them. Of the places of this machine nothing is left in the programs.
-fn flags(link: &Path) -> Result<String> {
+fn flags(link: &Path) -> String {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let mut flags = vec!["-Clinker=rust-lld".to_owned(), "-Clinker-flavor=ld.lld".to_owned()];
@@ -131,7 +166,7 @@ fn flags(link: &Path) -> Result<String> {
     let parts = PARTS.map(|part| link.join(format!("lib{part}.rlib")).display().to_string());
     let linker_flags = LINKER_FLAGS.into_iter().map(str::to_owned).chain(parts);
     flags.extend(linker_flags.map(|flag| format!("-Clink-arg={flag}")));
-    Ok(flags.join("\x1f"))
+    flags.join("\x1f")
 }
 
 /// Libraries with the names that are asked of Android's, in `folder`.

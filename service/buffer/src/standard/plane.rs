@@ -128,7 +128,7 @@ fn subsampling(sampling: &Sampling) -> (u32, u32) {
 fn samples(layout: &Layout, sampling: &Sampling) -> [u32; 2] {
     let (across, down) = subsampling(sampling);
     let extent = layout.extent();
-    [extent.width().0.div_ceil(across), extent.height().0.div_ceil(down)]
+    [extent.width().0.div_ceil(across.max(1)), extent.height().0.div_ceil(down.max(1))]
 }
 
 /// All samples of each plane.

@@ -5,6 +5,7 @@
 
 mod bp;
 mod elf;
+mod panics;
 mod workspace;
 
 use std::collections::BTreeSet;
