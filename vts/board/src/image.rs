@@ -101,10 +101,8 @@ pub fn pack(
             image.add_file(&source, &place)?;
         }
     }
-    if package.is_none() {
-        // Its commands for people.
-        image.put("/system/bin/allocator", Entry::Link { target: PROGRAMS[1].1.into() });
-    }
+    // Its commands for people.
+    image.put("/system/bin/allocator", Entry::Link { target: PROGRAMS[1].1.into() });
     image.add_platform()?;
     let declared = folder.path().join("declared.toml");
     let policy = match package {

@@ -85,7 +85,7 @@ fn run(command: Option<Verb>, board: &Board, install: bool) -> Result<ExitCode> 
         Some(Verb::Check) => check::run(board, install),
         Some(Verb::Vts(vts)) => vts.run(board, install),
         Some(Verb::Coverage(coverage)) => coverage.run(board, install),
-        Some(Verb::Package(pack)) => pack.run(&board.name),
+        Some(Verb::Package(pack)) => pack.run(board),
         Some(Verb::Clean) => clean::run(),
     }
 }

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use board::Result;
-use board::package::{self, Package};
+use board::package::Package;
+use board::{Board, Result};
 use clap::Args;
 
 /// What `package` takes.
@@ -18,8 +18,8 @@ pub struct Pack {
 
 impl Pack {
     /// Builds, packs and says what to do with it.
-    pub fn run(self, device: &str) -> Result<ExitCode> {
-        let package = Package::build(package::device(device)?)?;
+    pub fn run(self, board: &Board) -> Result<ExitCode> {
+        let package = Package::build(board)?;
         package.write(&self.out)?;
         println!(
             "{}: its MANIFEST says what goes where, its install.sh does it",

@@ -11,26 +11,10 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
+use crate::boards::Board;
 use crate::error::{Error, OnFile, Result};
 use crate::place::repository;
 use crate::{android, tool};
-
-/// A device, as far as its package goes.
-#[derive(Debug)]
-pub struct Device {
-    /// Its folder below `service/etc`.
-    pub name: &'static str,
-    /// Its device-tree overlay below `kernel/board`.
-    overlay: &'static str,
-}
-
-/// Those that there are files for.
-pub static DEVICES: [Device; 4] = [
-    Device { name: "hikey", overlay: "hi6220-hikey.dtso" },
-    Device { name: "hikey960", overlay: "hi3660-hikey960.dtso" },
-    Device { name: "rpi4", overlay: "bcm2711-rpi-4-b.dtso" },
-    Device { name: "virt", overlay: "virt.dtso" },
-];
 
 /// Where each program that is built goes.
 const PROGRAMS: [(&str, &str); 5] = [
@@ -47,35 +31,29 @@ const PROGRAMS: [(&str, &str); 5] = [
 const RC: &str = "android.hardware.graphics.allocator-service.dmaheap.rc";
 const MANIFEST: &str = "android.hardware.graphics.allocator-service.dmaheap.xml";
 
-/// Every other file of the repository, or every file that lies in a folder of it; where it goes, and
-/// its mode.
-fn files(device: &Device) -> Vec<(String, String, u32)> {
-    let of_device = |from: String, to: &str| (from, to.to_owned(), 0o644);
-    let of_all = [
-        ("service/etc/ueventd.rc", "vendor/etc/ueventd.rc", 0o644),
-        ("sepolicy/file_contexts", "vendor/etc/selinux/vendor_file_contexts", 0o644),
-        ("sepolicy", "sepolicy", 0o644),
-        ("kernel", "kernel", 0o644),
-        ("LICENSE-APACHE", "LICENSE-APACHE", 0o644),
-        ("LICENSE-GPL", "LICENSE-GPL", 0o644),
-        ("vts/board/android/install.sh", "install.sh", 0o755),
-    ];
+/// Every other file, or every file that lies in a folder; where it goes, and its mode. What goes to one
+/// place from several is there one behind the other: a board's own lines follow those of all boards.
+fn files(board: &Board) -> Vec<(PathBuf, String, u32)> {
+    let overlay = board.overlay.file_name().unwrap_or_default().to_string_lossy();
+    let etc = repository().join("service/etc");
     let mut files = vec![
-        of_device(
-            format!("service/etc/{}/heaps.toml", device.name),
-            "vendor/etc/dmaheap/heaps.toml",
-        ),
-        of_device(
-            format!("kernel/board/{}", device.overlay),
-            &format!("kernel/board/{}", device.overlay),
-        ),
-        of_device(format!("service/etc/{RC}"), &format!("vendor/etc/init/{RC}")),
-        of_device(
-            format!("service/etc/{MANIFEST}"),
-            &format!("vendor/etc/vintf/manifest/{MANIFEST}"),
-        ),
+        (board.policy.clone(), "vendor/etc/dmaheap/heaps.toml".to_owned(), 0o644),
+        (board.overlay.clone(), format!("kernel/board/{overlay}"), 0o644),
+        (etc.join(RC), format!("vendor/etc/init/{RC}"), 0o644),
+        (etc.join(MANIFEST), format!("vendor/etc/vintf/manifest/{MANIFEST}"), 0o644),
     ];
-    files.extend(of_all.map(|(from, to, mode)| (from.to_owned(), to.to_owned(), mode)));
+    let mut add = |from: PathBuf, to: &str, mode| files.push((from, to.to_owned(), mode));
+    for part in &board.ueventd {
+        add(part.clone(), "vendor/etc/ueventd.rc", 0o644);
+    }
+    for part in &board.sepolicy {
+        add(part.join("file_contexts"), "vendor/etc/selinux/vendor_file_contexts", 0o644);
+        add(part.clone(), "sepolicy", 0o644);
+    }
+    for (from, mode) in [("kernel", 0o644), ("LICENSE-APACHE", 0o644), ("LICENSE-GPL", 0o644)] {
+        add(repository().join(from), from, mode);
+    }
+    add(repository().join("vts/board/android/install.sh"), "install.sh", 0o755);
     files
 }
 
@@ -96,23 +74,12 @@ pub struct Package {
     time: u64,
 }
 
-/// The device of this name, or the names that there are.
-///
-/// # Errors
-/// If there is none.
-pub fn device(name: &str) -> Result<&'static Device> {
-    DEVICES.iter().find(|device| device.name == name).ok_or_else(|| {
-        let names: Vec<&str> = DEVICES.iter().map(|device| device.name).collect();
-        Error::Usage(format!("no package is made for '{name}'; there are {}", names.join(", ")))
-    })
-}
-
 impl Package {
     /// Builds what goes into it, and takes the rest from the repository.
     ///
     /// # Errors
     /// If it cannot be built or read.
-    pub fn build(device: &Device) -> Result<Package> {
+    pub fn build(board: &Board) -> Result<Package> {
         let built = android::programs()?;
         let commit = Commit::read();
         let mut package = Package { files: BTreeMap::new(), time: commit.time };
@@ -124,8 +91,7 @@ impl Package {
             let mode = if to.ends_with(".so") { 0o644 } else { 0o755 };
             package.add(path, to, mode)?;
         }
-        for (from, to, mode) in files(device) {
-            let from = repository().join(from);
+        for (from, to, mode) in files(board) {
             if from.is_dir() {
                 for file in files_in(&from)? {
                     let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -135,21 +101,21 @@ impl Package {
                 package.add(&from, &to, mode)?;
             }
         }
-        let manifest = package.manifest(device, &commit.name);
+        let manifest = package.manifest(board, &commit.name);
         package.files.insert("MANIFEST".to_owned(), (0o644, manifest.into_bytes()));
         Ok(package)
     }
 
     fn add(&mut self, from: &Path, to: &str, mode: u32) -> Result<()> {
         let bytes = fs::read(from).on("cannot read", from)?;
-        self.files.insert(to.to_owned(), (mode, bytes));
+        self.files.entry(to.to_owned()).or_insert((mode, Vec::new())).1.extend(bytes);
         Ok(())
     }
 
     /// Version, commit, device, and every file with its hash, as `sha256sum --check` takes them.
-    fn manifest(&self, device: &Device, commit: &str) -> String {
+    fn manifest(&self, board: &Board, commit: &str) -> String {
         let version = env!("CARGO_PKG_VERSION");
-        let name = device.name;
+        let name = &board.name;
         let mut text =
             format!("# dmaheap-gralloc {version}, commit {commit}, for {name}\n{WHERE_IT_GOES}");
         for (path, (_, bytes)) in &self.files {

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use board::package::{self, Package};
+use board::Board;
+use board::package::Package;
 
 /// HiKey's, unpacked once.
 fn unpacked() -> &'static Path {
@@ -23,8 +24,7 @@ fn unpacked() -> &'static Path {
 }
 
 fn built() -> Package {
-    let device = package::device("hikey").unwrap();
-    Package::build(device).unwrap_or_else(|error| panic!("{error}"))
+    Package::build(&Board::find("hikey").unwrap()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Files below a folder, with their bytes.
@@ -81,15 +81,24 @@ fn tar_has_nothing_of_the_machine_and_is_the_same_each_time() {
     }
 }
 
+/// Behind those of all boards.
 #[test]
-fn every_device_has_its_own_policy_and_overlay() {
-    for device in &package::DEVICES {
-        let policy = format!("service/etc/{}/heaps.toml", device.name);
-        assert!(board::repository().join(&policy).is_file(), "{policy}");
+fn a_boards_own_lines_and_rules_are_in_its_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = Package::build(&Board::find("imx8mm").unwrap()).unwrap();
+    package.write(folder.path()).unwrap();
+    let read = |path: &str| fs::read_to_string(folder.path().join(path)).unwrap();
+    for (path, ours, own) in [
+        ("vendor/etc/ueventd.rc", "/dev/dma_heap/camera*", "/dev/dma_heap/vpu*"),
+        ("vendor/etc/selinux/vendor_file_contexts", "dmabuf_camera_heap", "dmabuf_vpu_heap"),
+        ("sepolicy/file_contexts", "dmabuf_camera_heap", "dmabuf_vpu_heap"),
+    ] {
+        let text = read(path);
+        assert!(text.find(ours).unwrap() < text.find(own).unwrap(), "{path}: {text}");
     }
-    let error = package::device("nexus").unwrap_err().to_string();
-    assert!(error.contains("'nexus'") && error.contains("hikey960"), "{error}");
-    assert!(unpacked().join("kernel/board/hi6220-hikey.dtso").is_file());
+    assert!(read("sepolicy/heaps.te").contains("dmabuf_vpu_heap_device"));
+    assert!(read("kernel/board/imx8mm-evk.dtso").contains("vpu@90000000"));
+    assert!(read("vendor/etc/dmaheap/heaps.toml").contains("[heaps.vpu]"));
 }
 
 /// Stands for adb and a device behind it, whose root is `$DEVICE`.

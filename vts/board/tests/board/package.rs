@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use board::boards::ALLOCATOR as SERVICE;
-use board::package::{self, Package};
-use board::{Boot, Guest};
+use board::package::Package;
+use board::{Boot, Guest, boards};
 use board_channel::wire::Exit;
 use dmaheap_suite::program::{ALLOCATOR, HEAPS, MAPPER};
 use libtest_mimic::Failed;
@@ -21,7 +21,7 @@ const TESTS: &str = "/data/local/tmp";
 
 fn unpacked() -> Result<PathBuf, Failed> {
     let folder = scratch("package")?;
-    Package::build(package::device("virt")?)?.write(&folder)?;
+    Package::build(&boards::VIRT)?.write(&folder)?;
     Ok(folder)
 }
 
