@@ -128,3 +128,103 @@ impl fmt::Display for CallerReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dump::RuleReport;
+
+    fn heap() -> HeapReport {
+        HeapReport {
+            name: "camera".to_owned(),
+            contiguous: true,
+            cached: false,
+            protected: false,
+            node: None,
+            missing: Some("camera@54000000: ENOENT".to_owned()),
+            live_buffers: 1,
+            live_metadata: 2,
+            live_bytes: 3,
+            peak_bytes: 4,
+            per_uid_bytes: Some(5),
+            classes: vec![ClassReport { class: "apps".to_owned(), bytes: 6, limit_bytes: Some(7) }],
+            keep: Some(KeepReport {
+                bytes: 8,
+                callers: vec!["cameraserver".to_owned()],
+                others_bytes: 9,
+                others_limit_bytes: 10,
+            }),
+            served: 11,
+            failed: 12,
+            last_failure: Some("it is full".to_owned()),
+            last_holders: Some("uid 1047 holds all".to_owned()),
+            reserve: vec![ShelfReport { size: 13, wanted: 14, ready: 15, hits: 16 }],
+            kernel_cma: Some(CmaReport {
+                name: "camera".to_owned(),
+                pages_allocated: 17,
+                pages_failed: 18,
+            }),
+            kernel_region: Some(RegionReport {
+                size: 19,
+                held: 19,
+                used: 20,
+                largest_free: 21,
+                buffers: 22,
+            }),
+        }
+    }
+
+    /// A person sees each trouble that there can be.
+    #[test]
+    fn troubles_are_said_in_words() {
+        let rule = RuleReport {
+            name: "camera".to_owned(),
+            heap: "camera".to_owned(),
+            callers: Some(vec!["cameraserver".to_owned()]),
+            hits: 1,
+        };
+        let caller = CallerReport {
+            uid: 10_001,
+            context: None,
+            classes: vec!["apps".to_owned()],
+            live_buffers: 1,
+            live_metadata: 1,
+            live_bytes: 1,
+            buffers: 1,
+            bytes: 1,
+            failures: 1,
+            last_failure: Some("too much".to_owned()),
+        };
+        let report = Report {
+            interface: 3,
+            since: 1.0,
+            unknown: Some("no /proc".to_owned()),
+            blind: Some("no meminfo".to_owned()),
+            at_rest: false,
+            heaps: vec![heap()],
+            rules: vec![rule],
+            callers: vec![caller],
+            forgotten: Some(ForgottenReport { callers: 23, buffers: 24, bytes: 25, failures: 26 }),
+        };
+        let said = report.to_string();
+        for part in [
+            "WHICH BUFFERS LIVE IS NOT KNOWN, so all count that ever did: no /proc",
+            "so `blind` limits it: no meminfo",
+            "are being made ready",
+            "MISSING  camera@54000000: ENOENT",
+            "limit per uid 5",
+            "class    apps: 6 bytes, limit 7",
+            "keep     8 bytes for cameraserver; others 9 bytes, limit 10",
+            "last     it is full; uid 1047 holds all",
+            "reserve  15 of 14 x 13 bytes, 16 hits",
+            "held region of 19 bytes: 22 buffers, 20 bytes, room for one of 21",
+            "CMA area camera: 17 pages allocated, 18 failed",
+            "for cameraserver only",
+            "of apps",
+            "last too much",
+            "and 23 that hold nothing; ever 24 buffers, 25 bytes; 26 failures",
+        ] {
+            assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+        }
+    }
+}
