@@ -107,6 +107,7 @@ pub const UNNAMED: &[Unnamed] = &[
         cases: &[
             "commands::explain_tells_which_node_gives_the_memory",
             "commands::explain_tells_of_a_descriptor_what_it_is",
+            "commands::probe_writes_the_files_of_what_it_sees",
             "commands::explain_tells_why_a_heap_cannot_give_it",
             "commands::dump_shows_the_running_service",
             "commands::check_accepts_the_installed_policy",

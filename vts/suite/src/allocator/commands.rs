@@ -2,6 +2,7 @@
 //! The allocator's commands for people, where they have heaps and a service to speak of.
 
 use std::error::Error;
+use std::fs;
 use std::iter;
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Output};
@@ -24,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         trial("commands::explain_tells_why_a_heap_cannot_give_it", explain_refuses),
         trial("commands::dump_shows_the_running_service", dump),
         trial("commands::explain_tells_of_a_descriptor_what_it_is", explain_live),
+        trial("commands::probe_writes_the_files_of_what_it_sees", probe),
         trial("commands::check_accepts_the_installed_policy", check),
     ]
 }
@@ -104,6 +106,20 @@ fn explain_live() -> Outcome {
     drop(buffer);
     assert!(!is_listed(&said("dump --buffers", 0)?), "{inode} is still listed");
     Ok(())
+}
+
+/// Every heap's node is in them; what is there already is kept.
+fn probe() -> Outcome {
+    let text = said("probe", 0)?;
+    for node in ["default_cma_region", "camera@54000000", "fixed@58000000", "system"] {
+        assert!(text.contains(node), "{node} is missing in:\n{text}");
+    }
+    let folder = format!("/tmp/probed-{}", std::process::id());
+    said(&format!("probe --out {folder}"), 0)?;
+    let policy = fs::read_to_string(format!("{folder}/heaps.toml"))?;
+    assert!(policy.contains("camera@54000000"), "{policy}");
+    said(&format!("probe --out {folder}"), 2)?;
+    Ok(fs::remove_dir_all(folder)?)
 }
 
 fn check() -> Outcome {
