@@ -14,7 +14,8 @@ use std::path::Path;
 use dmaheap_buffer::Bytes;
 use serde::Deserialize;
 
-use super::{Asker, Done, Outcome, descriptor};
+use super::asked::{Asker, descriptor};
+use super::{Done, Outcome};
 use crate::policy::Spec;
 use crate::{Policy, Request, policy};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `allocator explain`: what would become of a request, and why.
 
+mod asked;
 #[cfg(feature = "host")]
 mod budget;
 mod text;
@@ -11,10 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use dmaheap_aidl::allocator::BufferDescriptorInfo;
-use dmaheap_aidl::binder::Caller;
-use dmaheap_aidl::common::{BufferUsage, PixelFormat};
-use dmaheap_buffer::{Format, Layout, Usage};
+use dmaheap_buffer::{Format, Layout};
 use dmaheap_dmabuf::node::FOLDER;
 use serde::Serialize;
 
@@ -22,9 +20,10 @@ use super::{Arguments, Done, Outcome, dump, load_policy, print_json};
 use crate::dump::buffers::BufferReport;
 use crate::headroom::Headroom;
 use crate::heap::Heap;
-use crate::policy::{ClassSet, HeapId, Limit, Machine, Rule, Who};
+use crate::policy::{HeapId, Limit, Machine, Rule, Who};
 use crate::refill::Refill;
 use crate::{Policy, Request};
+use asked::{Asker, descriptor};
 
 /// The answer. Sizes are in bytes.
 #[derive(Debug, Serialize)]
@@ -152,94 +151,6 @@ fn explain_live(policy: Policy, pid: &str, fd: &str, json: bool) -> Done {
 /// By what a link of `/proc/PID/fd` says. Files of other file systems have the same inodes.
 fn is_dma_buf(link: &Path) -> bool {
     link.to_string_lossy().starts_with("/dmabuf:")
-}
-
-/// A usage by its name, or by its bits as they are shown where they have none.
-fn usage(policy: &Policy, name: &str) -> Result<Usage, Box<dyn std::error::Error>> {
-    match name.strip_prefix("0x") {
-        Some(bits) => Ok(Usage::new(u64::from_str_radix(bits, 16)?, policy.vendor_bits().bits())?),
-        None if name == "NONE" => Ok(Usage::NONE),
-        None => Ok(policy.usage(name)?),
-    }
-}
-
-fn descriptor(
-    policy: &Policy,
-    usages: &str,
-    format: &str,
-    size: &str,
-    layers: &str,
-) -> Result<BufferDescriptorInfo, Box<dyn std::error::Error>> {
-    let mut bits = Usage::NONE;
-    for name in usages.split([',', '|']) {
-        bits = bits | usage(policy, name)?;
-    }
-    let format = match format {
-        "IMPLEMENTATION_DEFINED" => Format::IMPLEMENTATION_DEFINED,
-        name => Format::from_name(name)?.code(),
-    };
-    let (width, height) = size.split_once('x').ok_or("write --size as 1920x1080")?;
-    Ok(BufferDescriptorInfo {
-        name: [0; 128],
-        width: width.parse()?,
-        height: height.parse()?,
-        layerCount: layers.parse()?,
-        format: PixelFormat(format),
-        usage: BufferUsage(bits.bits().cast_signed()),
-        reservedSize: 0,
-        additionalOptions: Vec::new(),
-    })
-}
-
-/// Who is said to ask: by `--as uid=10123`, `--as domain=untrusted_app`, or both.
-/// If nothing is said, somebody of no class.
-#[derive(Debug, Default)]
-struct Asker {
-    uid: Option<u32>,
-    domain: Option<String>,
-}
-
-impl Asker {
-    fn parse(arguments: &mut Arguments) -> Result<Asker, Box<dyn std::error::Error>> {
-        let mut asker = Asker::default();
-        while let Some(said) = arguments.option("--as")? {
-            for part in said.split(',') {
-                match part.split_once('=') {
-                    Some(("uid", uid)) => asker.uid = Some(uid.parse()?),
-                    Some(("domain", domain)) => asker.domain = Some(domain.to_owned()),
-                    _ => {
-                        return Err(
-                            "write --as uid=10123, --as domain=untrusted_app, or both".into()
-                        );
-                    }
-                }
-            }
-        }
-        Ok(asker)
-    }
-
-    fn caller(&self) -> Caller {
-        let context = self.domain.as_ref().map(|domain| format!("u:r:{domain}:s0"));
-        // The last is nobody's.
-        Caller { uid: self.uid.unwrap_or(u32::MAX), context }
-    }
-
-    fn is_said(&self) -> bool {
-        self.uid.is_some() || self.domain.is_some()
-    }
-
-    fn who<'c>(&self, policy: &Policy, caller: &'c Caller) -> Who<'c> {
-        match self.is_said() {
-            true => policy.who(caller),
-            false => Who { caller, classes: ClassSet::default() },
-        }
-    }
-
-    fn report(&self, policy: &Policy, who: Who<'_>) -> Option<CallerReport> {
-        let Asker { uid, domain } = self;
-        let classes = policy.classes.names(who.classes);
-        self.is_said().then(|| CallerReport { uid: *uid, domain: domain.clone(), classes })
-    }
 }
 
 fn explain(policy: &Policy, request: &Request, asker: &Asker, on_device: bool) -> Explanation {
@@ -420,8 +331,6 @@ mod tests {
         buffer =
             serde_json::from_str(&json.replace("CPU_READ_OFTEN|CAMERA_OUTPUT", "NONE")).unwrap();
         assert!(Explanation::of(&policy, buffer).unwrap().to_string().contains("for NONE"));
-        assert_eq!(usage(&policy, "0x20000").unwrap(), Usage::CAMERA_OUTPUT);
-        assert!(usage(&policy, "0x8").is_err());
     }
 
     #[test]
