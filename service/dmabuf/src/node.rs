@@ -24,6 +24,18 @@ use crate::sys::{self, Allocation};
 /// Where the kernel puts its DMA-BUF heaps.
 pub const FOLDER: &str = "/dev/dma_heap";
 
+/// What the name of a region's uncached twin ends in.
+pub const TWIN: &str = "-uncached";
+
+/// The SELinux type of a node that nothing else labels: the platform's, which opens no heap.
+pub const UNLABELLED: &str = "dmabuf_heap_device";
+
+/// Whether a node's memory is all that the system has, and the platform's to own: `system` and
+/// what is derived from it, which many domains open. Others are regions.
+pub fn is_systems(node: &str) -> bool {
+    node == "system" || node.starts_with("system-")
+}
+
 /// An open heap.
 #[derive(Debug)]
 pub struct Node {
@@ -164,7 +176,7 @@ impl Refusal {
 }
 
 /// The type in a context: user:role:type:level.
-fn selinux_type(context: &str) -> Option<&str> {
+pub fn selinux_type(context: &str) -> Option<&str> {
     context.split(':').nth(2).map(|name| name.trim_end_matches(['\0', '\n']))
 }
 

@@ -38,6 +38,9 @@ const UNNAMED: &str = "(the image)";
 /// The VINTF manifest of the allocator and its mapper, by its name on a device.
 pub const ALLOCATORS: &str = "android.hardware.graphics.allocator-service.dmaheap.xml";
 
+/// The allocator's `.rc` file, likewise.
+pub const RC: &str = "android.hardware.graphics.allocator-service.dmaheap.rc";
+
 /// Every manifest of the image and where it is in the repository. The second is a test program's.
 const MANIFESTS: [(&str, &str); 2] =
     [("service/etc", ALLOCATORS), ("vts/mutants/etc", "mutant.xml")];
@@ -232,7 +235,6 @@ impl Image {
             self.add_file(&whole, place)?;
         }
         self.add_file(&board.policy, boards::POLICY)?;
-        const RC: &str = "android.hardware.graphics.allocator-service.dmaheap.rc";
         self.add_file(&vendor.join(RC), &format!("/vendor/etc/init/{RC}"))
     }
 

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::boards::Board;
 use crate::error::{Error, OnFile, Result};
+use crate::image::{ALLOCATORS, RC};
 use crate::place::repository;
 use crate::{android, tool};
 
@@ -28,9 +29,6 @@ const PROGRAMS: [(&str, &str); 5] = [
     ("VtsHalGraphicsMapperDmaHeap_TargetTest", "tests/VtsHalGraphicsMapperDmaHeap_TargetTest"),
 ];
 
-const RC: &str = "android.hardware.graphics.allocator-service.dmaheap.rc";
-const MANIFEST: &str = "android.hardware.graphics.allocator-service.dmaheap.xml";
-
 /// Every other file, or every file that lies in a folder; where it goes, and its mode. What goes to one
 /// place from several is there one behind the other: a board's own lines follow those of all boards.
 fn files(board: &Board) -> Vec<(PathBuf, String, u32)> {
@@ -40,7 +38,7 @@ fn files(board: &Board) -> Vec<(PathBuf, String, u32)> {
         (board.policy.clone(), "vendor/etc/dmaheap/heaps.toml".to_owned(), 0o644),
         (board.overlay.clone(), format!("kernel/board/{overlay}"), 0o644),
         (etc.join(RC), format!("vendor/etc/init/{RC}"), 0o644),
-        (etc.join(MANIFEST), format!("vendor/etc/vintf/manifest/{MANIFEST}"), 0o644),
+        (etc.join(ALLOCATORS), format!("vendor/etc/vintf/manifest/{ALLOCATORS}"), 0o644),
     ];
     let mut add = |from: PathBuf, to: &str, mode| files.push((from, to.to_owned(), mode));
     for part in &board.ueventd {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use dmaheap_allocator::dump::buffers::BufferReport;
 use dmaheap_dmabuf::map::{Extent, State};
+use dmaheap_dmabuf::node::selinux_type;
 
 use crate::Snapshot;
 
@@ -106,7 +107,7 @@ pub fn holders(buffers: &[BufferReport]) -> Vec<Holder> {
 }
 
 fn key(buffer: &BufferReport) -> (String, u32) {
-    let domain = buffer.context.as_deref().and_then(|context| context.split(':').nth(2));
+    let domain = buffer.context.as_deref().and_then(selinux_type);
     let name = buffer.process.as_deref().or(domain).unwrap_or("-");
     (name.to_owned(), buffer.uid)
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dmaheap_buffer::{Format, Layout};
-use dmaheap_dmabuf::node::FOLDER;
+use dmaheap_dmabuf::node::{FOLDER, selinux_type};
 use serde::Serialize;
 
 use super::{Arguments, Done, Outcome, dump, load_policy, print_json};
@@ -276,8 +276,7 @@ impl Explanation {
         let layers = buffer.layers.to_string();
         let info = descriptor(policy, &buffer.usage, &buffer.format, &size, &layers)?;
         let request = Request::new(&info, policy.vendor_bits())?;
-        // A context is user:role:type:level.
-        let domain = buffer.context.as_ref().and_then(|context| context.split(':').nth(2));
+        let domain = buffer.context.as_deref().and_then(selinux_type);
         let asker = Asker { uid: Some(buffer.uid), domain: domain.map(str::to_owned) };
         let mut explanation = explain(policy, &request, &asker, false);
         for heap in &mut explanation.heaps {

@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use dmaheap_buffer::Bytes;
-use dmaheap_dmabuf::node::FOLDER;
+use dmaheap_dmabuf::node::{FOLDER, TWIN, is_systems, selinux_type};
 use dmaheap_dmabuf::{kernel, sys};
 
 use super::{Arguments, Done, Outcome};
@@ -84,7 +84,7 @@ impl Seen {
                 }
             };
             let label = sys::label(&entry.path());
-            let label = label.as_deref().and_then(|label| label.split(':').nth(2));
+            let label = label.as_deref().and_then(selinux_type);
             let size = if is_systems(&name) { None } else { seen.size(&name) };
             seen.nodes.push(Node {
                 mode: node.mode() & 0o777,
@@ -112,19 +112,12 @@ impl Seen {
     }
 }
 
-/// Memory of no region: all that the system has.
-fn is_systems(node: &str) -> bool {
-    node == "system" || node.starts_with("system-")
-}
-
-/// What the name of an uncached twin, which shares its region's memory, ends in.
-const TWIN: &str = "-uncached";
-
 /// What the nodes of the default area may be called.
 const DEFAULT: [&str; 4] = ["default_cma_region", "linux,cma", "reserved", "default-pool"];
 
 /// The size of the region that a heap is named after, or of the default one.
 fn size_of(reserved: &Path, heap: &str) -> io::Result<Bytes> {
+    // A twin shares its region's memory.
     let heap = heap.strip_suffix(TWIN).unwrap_or(heap);
     let mut region = reserved.join(heap);
     if !region.exists() && DEFAULT.contains(&heap) {

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use dmaheap_buffer::Bytes;
+use dmaheap_dmabuf::node::{TWIN, UNLABELLED, is_systems};
 
-use super::{DEFAULT, Node, Seen, TWIN, is_systems};
+use super::{DEFAULT, Node, Seen};
 
 /// A heap for which a name gives a hint: what its node's begins with, the usages
 /// of its rule, for whom half of it is kept, and what opens it besides.
@@ -35,9 +36,6 @@ const TITLE: &str = "# SPDX-License-Identifier: Apache-2.0\n# Written by `alloca
 
 /// Parts of a region that are dealt out.
 const SHARES: u64 = 8;
-
-/// The label of a node that nobody has given one.
-const UNLABELLED: &str = "dmabuf_heap_device";
 
 /// Android's ids of `system` and `graphics`.
 const SYSTEM: u32 = 1000;

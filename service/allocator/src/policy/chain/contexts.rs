@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `file_contexts`: which label a path gets.
 
+use dmaheap_dmabuf::node::selinux_type;
 use regex::Regex;
 
 use super::{Place, Text};
@@ -27,7 +28,7 @@ impl Contexts {
                 let (Some(pattern), Some(context)) = (words.next(), words.next_back()) else {
                     continue;
                 };
-                let label = context.split(':').nth(2);
+                let label = selinux_type(context);
                 let expression = Regex::new(&format!("^(?:{pattern})$"));
                 // Comments and what is none of ours are not worth a word here:
                 // the platform's own tools check them.

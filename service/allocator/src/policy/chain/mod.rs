@@ -19,7 +19,7 @@ mod ueventd;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use dmaheap_dmabuf::node::FOLDER;
+use dmaheap_dmabuf::node::{FOLDER, UNLABELLED, is_systems};
 
 use super::heaps::Spec;
 use super::model::Policy;
@@ -46,17 +46,8 @@ const NEEDED: [&str; 3] = ["open", "read", "ioctl"];
 /// Heaps that the kernel has without a region in the device tree.
 const BUILT_IN: [&str; 3] = ["system", "system-uncached", "default_cma_region"];
 
-/// Whether a node is the platform's to own: `system` and what is derived from
-/// it, which many of its domains open.
-fn is_platforms(node: &str) -> bool {
-    node == "system" || node.starts_with("system-")
-}
-
-/// What a node has that no line gives a label.
-const UNLABELLED: &str = "dmabuf_heap_device";
-
-/// Whether a label is the platform's: for those, and for what has no other.
-fn is_systems(label: &str) -> bool {
+/// Whether a label is the platform's: of its own heaps' nodes, and of what has no other.
+fn is_platforms(label: &str) -> bool {
     label == UNLABELLED || label.starts_with("dmabuf_system")
 }
 
@@ -147,7 +138,7 @@ impl Chain<'_> {
         for (heap, node) in nodes(policy) {
             let path = format!("{FOLDER}/{node}");
             match files.of(&path) {
-                None if is_platforms(node) => {}
+                None if is_systems(node) => {}
                 None => self.error(
                     self.place(heap, "nodes"),
                     format!("no ueventd.rc gives {path} an owner: only root can open it"),
@@ -204,7 +195,7 @@ impl Chain<'_> {
             );
         }
         for (label, place) in rules.having(ATTRIBUTE) {
-            if !is_systems(label) && !rules.is_guarded(label) {
+            if !is_platforms(label) && !rules.is_guarded(label) {
                 self.error(
                     place.clone(),
                     format!(
@@ -239,7 +230,7 @@ impl Chain<'_> {
             );
         }
         // The platform shares its own heaps as it likes.
-        if is_systems(label) {
+        if is_platforms(label) {
             if heap.contiguous {
                 self.error(
                     place.clone(),
@@ -275,7 +266,7 @@ impl Chain<'_> {
 fn wrong_rights(heap: &Spec, node: &str, entry: &Entry) -> Option<(String, String)> {
     let (pattern, mode) = (&entry.pattern, entry.mode);
     let path = format!("{FOLDER}/{node}");
-    if is_platforms(node) && mode & 0o444 != 0o444 {
+    if is_systems(node) && mode & 0o444 != 0o444 {
         return Some((
             format!("{pattern} has mode {mode:04o}: {path} is locked to others"),
             "leave it to the platform's line, 0444 system system".to_owned(),

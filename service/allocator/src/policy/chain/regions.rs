@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use dmaheap_buffer::Bytes;
+use dmaheap_dmabuf::node::TWIN;
 
 use super::tree::{Node, Tree};
 use super::{BUILT_IN, Chain};
@@ -13,9 +14,8 @@ use crate::policy::model::Policy;
 
 const RESERVED: &str = "/reserved-memory";
 
-/// The heap of the default area, however its node is called, and what an uncached twin's name ends in.
+/// The heap of the default area, however its node is called.
 const DEFAULT: &str = "default_cma_region";
-const TWIN: &str = "-uncached";
 
 /// What CMA takes at least and at a time, a page block of arm64's, by the size of a page.
 const BLOCK_4K: u64 = 2 << 20;
